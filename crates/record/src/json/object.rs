@@ -1,0 +1,215 @@
+//! A normalised JSON object kept as text: what a record's `fields` and `exception` are from the wire to the disk.
+
+use std::borrow::Cow;
+
+use super::{Copied, Reader, SyntaxError, write_string};
+
+/// The text of one JSON object, without white space between its tokens and known to be well formed.
+///
+/// Kept as text because most fields are only ever written on; they are looked into one key at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object<'a>(Cow<'a, str>);
+
+/// A value inside an [`Object`], as far as it can be compared with.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Scalar<'a> {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A number as its digits.
+    Number(&'a str),
+    /// A string, decoded.
+    String(Cow<'a, str>),
+    /// An object or array, as its text.
+    Nested(&'a str),
+}
+
+impl Default for Object<'_> {
+    fn default() -> Self {
+        Self(Cow::Borrowed("{}"))
+    }
+}
+
+impl<'a> Object<'a> {
+    /// Trusts `text` to be a normalised object: what [`Object::as_str`] gave before.
+    #[must_use]
+    pub fn from_normalised(text: impl Into<Cow<'a, str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether there are no members.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.len() <= 2
+    }
+
+    /// The members in their order, each value as its text.
+    pub fn members(&self) -> impl Iterator<Item = (Cow<'_, str>, &str)> {
+        members(&self.0)
+    }
+
+    /// The value at a dotted path. A member whose key is the whole rest of the path goes before one that must be
+    /// descended into, so that `{"http.status":1}` and `{"http":{"status":1}}` both answer to `http.status`.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Option<Scalar<'_>> {
+        lookup(&self.0, path)
+    }
+}
+
+/// Walks the members of the normalised object `text`; ends early if it is not one.
+fn members(text: &str) -> impl Iterator<Item = (Cow<'_, str>, &str)> {
+    let mut reader = Reader::new(text);
+    let mut more = reader.take(b'{') && reader.peek() != Some(b'}');
+    std::iter::from_fn(move || {
+        if !more {
+            return None;
+        }
+        let key = reader.string().ok()?;
+        reader.require(b':', "`:`").ok()?;
+        let start = reader.offset();
+        reader.skip_value().ok()?;
+        let value = reader.slice(start, reader.offset());
+        more = reader.take(b',');
+        Some((key, value))
+    })
+}
+
+fn lookup<'t>(text: &'t str, path: &str) -> Option<Scalar<'t>> {
+    let mut inner = None;
+    for (key, value) in members(text) {
+        if key == path {
+            return Scalar::read(value);
+        }
+        let rest = path.strip_prefix(&*key).and_then(|rest| rest.strip_prefix('.'));
+        if let Some(rest) = rest.filter(|_| value.starts_with('{') && inner.is_none()) {
+            inner = Some((value, rest));
+        }
+    }
+    // The path loses at least a character and a dot each time, and objects nest no deeper than the limit.
+    inner.and_then(|(value, rest)| lookup(value, rest))
+}
+
+impl<'a> Scalar<'a> {
+    /// Reads the text of one value.
+    #[must_use]
+    pub fn read(text: &'a str) -> Option<Self> {
+        Some(match text.as_bytes().first()? {
+            b'"' => Self::String(Reader::new(text).string().ok()?),
+            b'{' | b'[' => Self::Nested(text),
+            b't' => Self::Bool(true),
+            b'f' => Self::Bool(false),
+            b'n' => Self::Null,
+            _ => Self::Number(text),
+        })
+    }
+
+    /// The value as a person would type it: strings without quotes, everything else as JSON.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Null => "null",
+            Self::Bool(true) => "true",
+            Self::Bool(false) => "false",
+            Self::Number(text) | Self::Nested(text) => text,
+            Self::String(text) => text,
+        }
+    }
+}
+
+/// Builds an [`Object`] member by member.
+#[derive(Clone, Debug)]
+pub struct ObjectBuilder {
+    text: String,
+    members: usize,
+}
+
+impl Default for ObjectBuilder {
+    fn default() -> Self {
+        Self { text: "{".to_owned(), members: 0 }
+    }
+}
+
+impl ObjectBuilder {
+    /// Writes a key; the caller writes the value into the returned text.
+    pub fn key(&mut self, key: &str) -> &mut String {
+        if self.members > 0 {
+            self.text.push(',');
+        }
+        self.members += 1;
+        write_string(&mut self.text, key);
+        self.text.push(':');
+        &mut self.text
+    }
+
+    /// Copies the next value of `reader` under `key`.
+    ///
+    /// # Errors
+    /// The value is not well formed.
+    pub fn copy(&mut self, key: &str, reader: &mut Reader<'_>) -> Result<Copied, SyntaxError> {
+        reader.copy_value(self.key(key))
+    }
+
+    /// Adds a string member.
+    pub fn string(&mut self, key: &str, value: &str) {
+        write_string(self.key(key), value);
+    }
+
+    /// Number of members so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.members
+    }
+
+    /// Whether there are no members yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.members == 0
+    }
+
+    /// The finished object.
+    #[must_use]
+    pub fn finish(mut self) -> Object<'static> {
+        self.text.push('}');
+        Object(Cow::Owned(self.text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_finds_flat_and_nested_members() {
+        let object = Object::from_normalised(
+            r#"{"http.status":503,"db":{"table":"t","x":{"y":true}},"a\"b":null,"l":[1]}"#,
+        );
+        assert_eq!(object.get("http.status"), Some(Scalar::Number("503")));
+        assert_eq!(object.get("db.table"), Some(Scalar::String("t".into())));
+        assert_eq!(object.get("db.x.y"), Some(Scalar::Bool(true)));
+        assert_eq!(object.get("a\"b"), Some(Scalar::Null));
+        assert_eq!(object.get("l"), Some(Scalar::Nested("[1]")));
+        assert_eq!(object.get("db.nothing"), None);
+        assert_eq!(object.get("http"), None);
+    }
+
+    #[test]
+    fn a_builder_makes_what_members_reads() {
+        let mut builder = ObjectBuilder::default();
+        assert!(builder.is_empty());
+        builder.string("k", "v\n");
+        builder.key("n").push('1');
+        assert_eq!(builder.len(), 2);
+        let object = builder.finish();
+        assert_eq!(object.as_str(), r#"{"k":"v\n","n":1}"#);
+        let members: Vec<_> = object.members().collect();
+        assert_eq!(members, [("k".into(), r#""v\n""#), ("n".into(), "1")]);
+        assert!(Object::default().is_empty());
+    }
+}
