@@ -159,14 +159,15 @@ impl<'a> Parser<'a> {
                 return Err(self.error("a word, a phrase, `field:value` or `(`"));
             }
         }
-        if field.is_none() {
-            if let Some(name) = self.field_name()? {
-                let field = Field::named(&name);
-                if self.rest().starts_with('(') {
-                    return self.group(Some(&field));
-                }
-                return self.test(&field);
-            }
+        if field.is_none()
+            && let Some(name) = self.field_name()?
+        {
+            let field = Field::named(&name);
+            return if self.rest().starts_with('(') {
+                self.group(Some(&field))
+            } else {
+                self.test(&field)
+            };
         }
         self.test(field.unwrap_or(&Field::Words))
     }

@@ -1,0 +1,29 @@
+//! File-system steps whose order matters for durability.
+
+use std::{
+    io::{self, Write},
+    path::Path,
+};
+
+use fs_err::{self as fs, File};
+
+/// Makes the entries of a directory durable: after creating, renaming or removing a file in it.
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+/// Replaces a file as a whole: after a crash it holds the old or the new content, never a part.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("tmp");
+    let mut file = File::create(&temporary)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    path.parent().map_or(Ok(()), sync_directory)
+}
+
+/// Whether the error says that there is no room: device full, quota or file-size limit reached.
+pub(crate) fn no_room(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}

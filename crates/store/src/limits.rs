@@ -1,0 +1,41 @@
+//! Limits of the embedded engine, each with its arithmetic.
+
+use std::time::Duration;
+
+/// A write-ahead log file is closed at this size, in bytes: small enough to be freed soon after a flush.
+pub(crate) const WAL_FILE_BYTES: u64 = 64 << 20;
+
+/// Most bytes of frames that share one fsync. At 500 MB/s of disk this adds some 30 ms to the wait of the first.
+pub(crate) const GROUP_BYTES_MAX: usize = 16 << 20;
+
+/// Most batches that wait for the log writer; more are answered with "overloaded".
+pub(crate) const COMMITS_WAITING_MAX: usize = 1024;
+
+/// Hot rows of a project are written to a segment from this size on, in bytes of Arrow memory:
+/// about 150,000 rows of 350 bytes.
+pub(crate) const FLUSH_BYTES: usize = 64 << 20;
+
+/// ... or from this age of its oldest hot row on.
+pub(crate) const FLUSH_AGE: Duration = Duration::from_secs(300);
+
+/// Hot rows over all projects that stop ingest until a flush has made room, in bytes of Arrow memory.
+pub(crate) const HOT_BYTES_MAX: usize = 256 << 20;
+
+/// Hot chunks are joined until they have this many rows; a join copies at most so many.
+pub(crate) const CHUNK_ROWS: usize = 64 << 10;
+
+/// Rows of a Parquet row group: the unit that a scan reads or skips. 128 Ki rows of 350 bytes are 45 MB decoded.
+pub(crate) const ROW_GROUP_ROWS: usize = 128 << 10;
+
+/// Rows of a Parquet data page.
+pub(crate) const PAGE_ROWS: usize = 8 << 10;
+
+/// A client whose last batch is older than this may be forgotten by the idempotency table.
+pub(crate) const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Most clients that the idempotency table remembers; the longest silent are forgotten first. At some 100 bytes each
+/// in the manifest, which is written at every flush, 6 MB.
+pub(crate) const IDEMPOTENCY_CLIENTS_MAX: usize = 1 << 16;
+
+/// Longest client id of an idempotency key, in bytes.
+pub(crate) const CLIENT_ID_BYTES_MAX: usize = 256;

@@ -1,0 +1,250 @@
+//! What a store holds after it was closed, killed, or damaged.
+
+mod support;
+
+use std::{fs, path::PathBuf};
+
+use millpond_store::{AppendError, EmbeddedStore, OpenError, Order, Store};
+use support::{append, batch, everything, key, messages, project};
+
+fn record(message: &str) -> String {
+    format!(r#"{{"time":"2026-01-31T12:00:00Z","message":"{message}"}}"#)
+}
+
+/// The files with this ending below a directory.
+fn files(directory: &std::path::Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path, extension));
+        } else if path.extension().is_some_and(|e| e == extension) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The directory as a kill would leave it at this moment: a copy, taken while the store is open.
+fn killed(directory: &tempfile::TempDir) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for file in files(directory.path(), "wal").into_iter().chain(files(directory.path(), "parquet"))
+    {
+        let to = copy.path().join(file.strip_prefix(directory.path()).unwrap());
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(file, to).unwrap();
+    }
+    if directory.path().join("manifest.json").exists() {
+        fs::copy(directory.path().join("manifest.json"), copy.path().join("manifest.json"))
+            .unwrap();
+    }
+    copy
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_a_kill_and_after_a_close() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    append(&store, &[record("a"), record("b")]).await;
+    let copy = killed(&directory);
+    append(&store, &[record("c")]).await;
+    assert_eq!(messages(&store).await, ["a", "b", "c"]);
+
+    let recovered = EmbeddedStore::open(copy.path()).unwrap();
+    assert_eq!(recovered.recovery().records, 2);
+    assert_eq!(messages(&recovered).await, ["a", "b"]);
+
+    store.close();
+    assert!(matches!(
+        store.append(&project(), None, batch(&[record("d")])).await,
+        Err(AppendError::Closed)
+    ));
+    drop(store);
+    assert_eq!(files(directory.path(), "wal"), Vec::<PathBuf>::new());
+    let reopened = EmbeddedStore::open(directory.path()).unwrap();
+    assert_eq!(reopened.recovery().records, 0);
+    assert_eq!(messages(&reopened).await, ["a", "b", "c"]);
+}
+
+#[tokio::test]
+async fn a_batch_sent_twice_is_stored_once_also_after_a_kill_a_flush_and_a_close() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    let send = async |store: &EmbeddedStore| {
+        store.append(&project(), key(1), batch(&[record("a")])).await.unwrap().duplicate
+    };
+    assert!(!send(&store).await);
+    assert!(send(&store).await);
+    let recovered_directory = killed(&directory);
+    let recovered = EmbeddedStore::open(recovered_directory.path()).unwrap();
+    assert!(send(&recovered).await);
+    store.flush().unwrap();
+    assert!(send(&store).await);
+    drop(store);
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    assert!(send(&store).await);
+    assert_eq!(messages(&store).await, ["a"]);
+    // Another project and another number are other batches.
+    assert!(
+        !store
+            .append(&"other".parse().unwrap(), key(1), batch(&[record("a")]))
+            .await
+            .unwrap()
+            .duplicate
+    );
+    assert!(!store.append(&project(), key(2), batch(&[record("b")])).await.unwrap().duplicate);
+}
+
+#[tokio::test]
+async fn the_same_batch_sent_by_many_at_once_is_stored_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = std::sync::Arc::new(EmbeddedStore::open(directory.path()).unwrap());
+    let senders: Vec<_> = (0..32)
+        .map(|_| {
+            let store = std::sync::Arc::clone(&store);
+            tokio::spawn(async move {
+                store.append(&project(), key(7), batch(&[record("a")])).await.unwrap()
+            })
+        })
+        .collect();
+    let mut fresh = 0;
+    for sender in senders {
+        fresh += usize::from(!sender.await.unwrap().duplicate);
+    }
+    assert_eq!(fresh, 1);
+    assert_eq!(messages(&store).await, ["a"]);
+}
+
+#[tokio::test]
+async fn a_kill_at_any_step_of_a_flush_loses_nothing_and_doubles_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    append(&store, &[record("a")]).await;
+    let before = killed(&directory);
+    store.flush().unwrap();
+    let after = killed(&directory);
+
+    // Segments written, the manifest not: they are removed and the log has the rows.
+    let unnamed = killed(&before);
+    for file in files(after.path(), "parquet") {
+        let to = unnamed.path().join(file.strip_prefix(after.path()).unwrap());
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(file, to).unwrap();
+    }
+    // The manifest written, the log not cut.
+    let uncut = killed(&after);
+    for file in files(before.path(), "wal") {
+        fs::create_dir_all(uncut.path().join("wal")).unwrap();
+        fs::copy(&file, uncut.path().join("wal").join(file.file_name().unwrap())).unwrap();
+    }
+    for (name, directory) in
+        [("before", before), ("unnamed", unnamed), ("uncut", uncut), ("after", after)]
+    {
+        let store = EmbeddedStore::open(directory.path()).unwrap();
+        assert_eq!(messages(&store).await, ["a"], "{name}");
+        append(&store, &[record("b")]).await;
+        store.flush().unwrap();
+        assert_eq!(messages(&store).await, ["a", "b"], "{name}");
+        assert_eq!(files(directory.path(), "wal"), Vec::<PathBuf>::new(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_log_tail_costs_only_what_was_never_acknowledged() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    append(&store, &[record("a")]).await;
+    append(&store, &[record("b")]).await;
+    let copy = killed(&directory);
+    let log = files(copy.path(), "wal").remove(0);
+    let mut bytes = fs::read(&log).unwrap();
+    bytes.extend_from_slice(b"MPF1 half a frame");
+    fs::write(&log, bytes).unwrap();
+    let recovered = EmbeddedStore::open(copy.path()).unwrap();
+    assert_eq!(messages(&recovered).await, ["a", "b"]);
+    let damages = &recovered.recovery().damages;
+    assert_eq!((damages.len(), damages[0].bytes, damages[0].torn_tail), (1, 17, true));
+    assert_eq!(recovered.complaints(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_damaged_middle_of_the_log_is_reported_kept_aside_and_everything_around_is_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    for message in ["a", "b", "c"] {
+        append(&store, &[record(message)]).await;
+    }
+    let copy = killed(&directory);
+    let log = files(copy.path(), "wal").remove(0);
+    let mut bytes = fs::read(&log).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0xff;
+    fs::write(&log, bytes).unwrap();
+    let recovered = EmbeddedStore::open(copy.path()).unwrap();
+    assert_eq!(messages(&recovered).await, ["a", "c"]);
+    let complaints = recovered.complaints();
+    assert_eq!(complaints.len(), 1);
+    assert!(complaints[0].contains("could not be read"), "{complaints:?}");
+    recovered.flush().unwrap();
+    assert_eq!(files(copy.path(), "damaged").len(), 1);
+    assert_eq!(messages(&recovered).await, ["a", "c"]);
+}
+
+#[tokio::test]
+async fn a_damaged_segment_is_named_in_the_answer_and_the_rest_is_served() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    append(&store, &[record("a")]).await;
+    store.flush().unwrap();
+    append(&store, &[record("b")]).await;
+    store.flush().unwrap();
+    append(&store, &[record("c")]).await;
+    drop(store);
+    let segments = files(directory.path(), "parquet");
+    let mut bytes = fs::read(&segments[0]).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&segments[0], bytes).unwrap();
+
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    let answer = store.rows(&project(), &everything(Order::Stored)).await.unwrap();
+    let found: Vec<_> =
+        support::read(&answer).iter().map(|(_, record)| record.message().to_owned()).collect();
+    assert_eq!(found, ["b", "c"]);
+    assert_eq!(answer.damaged.len(), 1);
+    assert!(answer.damaged[0].contains("checksum"), "{:?}", answer.damaged);
+    assert_eq!(store.complaints().len(), 1);
+    // It stays where it is: a backup may mend it.
+    drop(store);
+    assert_eq!(files(directory.path(), "parquet"), segments);
+}
+
+#[tokio::test]
+async fn a_data_directory_in_use_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let _store = EmbeddedStore::open(directory.path()).unwrap();
+    let error = EmbeddedStore::open(directory.path()).unwrap_err();
+    assert!(matches!(error, OpenError::InUse(_)));
+    assert!(error.to_string().ends_with("is in use by another process"), "{error}");
+}
+
+#[test]
+fn a_manifest_that_is_none_or_newer_is_refused_and_nothing_is_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::create_dir_all(directory.path().join("segments/default/2026-01-31")).unwrap();
+    let segment = directory.path().join("segments/default/2026-01-31/000000000001.parquet");
+    fs::write(&segment, b"x").unwrap();
+    for (content, reason) in [
+        ("{", "read manifest.json"),
+        (
+            r#"{"format_version":2,"next_sequence":1,"next_segment":1,"projects":{},"clients":[]}"#,
+            "format 2",
+        ),
+    ] {
+        fs::write(directory.path().join("manifest.json"), content).unwrap();
+        let error = EmbeddedStore::open(directory.path()).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+        assert!(segment.exists());
+    }
+}
