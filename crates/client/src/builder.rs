@@ -1,0 +1,323 @@
+//! How a client is set up.
+
+use std::{env, time::Duration};
+
+use millpond_queue::{Due, Limits, Overflow};
+use millpond_record::{Level, TextAttribute, UNKNOWN_SERVICE};
+use millpond_wire::{Compression, INGEST_PATH, PORT};
+use ureq::http::{HeaderValue, Uri};
+
+use crate::{Client, engine::Settings, limits, line::Prefix};
+
+/// Sets up a [`Client`]. Every setting has a default.
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build`"]
+pub struct Builder {
+    endpoint: Option<String>,
+    api_key: Option<String>,
+    service: Option<String>,
+    environment: Option<String>,
+    version: Option<String>,
+    host: Option<String>,
+    min_level: Level,
+    compression: Compression,
+    overflow: Overflow,
+    limits: Limits,
+    due: Due,
+    retry_delay_first: Duration,
+    retry_delay_max: Duration,
+    connect_timeout: Duration,
+    request_timeout: Duration,
+    shutdown_timeout: Duration,
+}
+
+/// A client can't be built like this.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The endpoint is no address of a server.
+    #[error(
+        "build client: endpoint `{0}` is no address, expected http://HOST:PORT or https://HOST:PORT"
+    )]
+    Endpoint(String),
+    /// The key can't be sent in a header. It is not shown.
+    #[error(
+        "build client: the API key has a character that no header can carry, expected printable ASCII"
+    )]
+    ApiKey,
+    /// A limit that would let nothing pass.
+    #[error("build client: `{0}` is zero, expected at least 1")]
+    Zero(&'static str),
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Builder {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self {
+            endpoint: None,
+            api_key: None,
+            service: None,
+            environment: None,
+            version: None,
+            host: None,
+            min_level: Level::Trace,
+            compression: Compression::default(),
+            overflow: Overflow::default(),
+            limits: Limits {
+                bytes_max: limits::QUEUE_BYTES_MAX,
+                entries_max: limits::QUEUE_ENTRIES_MAX,
+            },
+            due: Due {
+                entries_max: limits::BATCH_ENTRIES_MAX,
+                bytes_max: limits::BATCH_BYTES_MAX,
+                age_max: limits::BATCH_AGE_MAX,
+            },
+            retry_delay_first: limits::RETRY_DELAY_FIRST,
+            retry_delay_max: limits::RETRY_DELAY_MAX,
+            connect_timeout: limits::CONNECT_TIMEOUT,
+            request_timeout: limits::REQUEST_TIMEOUT,
+            shutdown_timeout: limits::SHUTDOWN_TIMEOUT,
+        }
+    }
+
+    /// The defaults, and what `MILLPOND_ENDPOINT`, `MILLPOND_API_KEY`, `MILLPOND_SERVICE`, `MILLPOND_ENVIRONMENT`
+    /// and `MILLPOND_VERSION` say. An empty variable says nothing.
+    pub fn from_env() -> Self {
+        Self::from_variables(|name| env::var(name).ok())
+    }
+
+    fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let said = |name| variable(name).filter(|value| !value.is_empty());
+        Self {
+            endpoint: said("MILLPOND_ENDPOINT"),
+            api_key: said("MILLPOND_API_KEY"),
+            service: said("MILLPOND_SERVICE"),
+            environment: said("MILLPOND_ENVIRONMENT"),
+            version: said("MILLPOND_VERSION"),
+            ..Self::new()
+        }
+    }
+
+    /// The server's address; `http://127.0.0.1:4480` by default.
+    pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.endpoint = Some(endpoint.into());
+        self
+    }
+
+    /// The key that decides the project.
+    pub fn api_key(mut self, key: impl Into<String>) -> Self {
+        self.api_key = Some(key.into());
+        self
+    }
+
+    /// The service that writes the records; `unknown_service` by default.
+    pub fn service(mut self, name: impl Into<String>) -> Self {
+        self.service = Some(name.into());
+        self
+    }
+
+    /// The deployment environment, such as `production`.
+    pub fn environment(mut self, name: impl Into<String>) -> Self {
+        self.environment = Some(name.into());
+        self
+    }
+
+    /// The version of the service.
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = Some(version.into());
+        self
+    }
+
+    /// The name of this host; by default the operating system is asked.
+    pub fn host(mut self, name: impl Into<String>) -> Self {
+        self.host = Some(name.into());
+        self
+    }
+
+    /// The least level that is recorded; all are by default.
+    pub fn min_level(mut self, level: Level) -> Self {
+        self.min_level = level;
+        self
+    }
+
+    /// How batches are compressed. When the server refuses one, the next simpler is used.
+    pub fn compression(mut self, compression: Compression) -> Self {
+        self.compression = compression;
+        self
+    }
+
+    /// What is dropped when the queue is full.
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.overflow = overflow;
+        self
+    }
+
+    /// How much may wait in memory, in bytes and in records.
+    pub fn queue_limits(mut self, bytes_max: usize, entries_max: u64) -> Self {
+        self.limits = Limits { bytes_max, entries_max };
+        self
+    }
+
+    /// Most records of one batch; as soon as there are so many, they are sent.
+    pub fn batch_entries(mut self, max: u64) -> Self {
+        self.due.entries_max = max;
+        self
+    }
+
+    /// Most bytes of one batch before compression; as soon as there are so many, they are sent.
+    pub fn batch_bytes(mut self, max: usize) -> Self {
+        self.due.bytes_max = max;
+        self
+    }
+
+    /// How long a record may wait for others to go with.
+    pub fn batch_age(mut self, max: Duration) -> Self {
+        self.due.age_max = max;
+        self
+    }
+
+    /// How long to wait before a batch is sent again: a random time below a bound that begins with `first`, doubles
+    /// with every failure and ends at `max`.
+    pub fn retry_delay(mut self, first: Duration, max: Duration) -> Self {
+        self.retry_delay_first = first;
+        self.retry_delay_max = max;
+        self
+    }
+
+    /// How long connecting may take.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long sending a batch may take, and again how long its answer may.
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = timeout;
+        self
+    }
+
+    /// How long the last handle waits for what is queued when it is dropped.
+    pub fn shutdown_timeout(mut self, timeout: Duration) -> Self {
+        self.shutdown_timeout = timeout;
+        self
+    }
+
+    /// The client. It does nothing until something is logged.
+    ///
+    /// # Errors
+    /// The endpoint is no address, the key is no header value, or a limit is zero.
+    pub fn build(self) -> Result<Client, BuildError> {
+        for (name, is_zero) in [
+            ("queue_limits", self.limits.bytes_max == 0 || self.limits.entries_max == 0),
+            ("batch_entries", self.due.entries_max == 0),
+            ("batch_bytes", self.due.bytes_max == 0),
+        ] {
+            if is_zero {
+                return Err(BuildError::Zero(name));
+            }
+        }
+        if self.api_key.as_deref().is_some_and(|key| HeaderValue::from_str(key).is_err()) {
+            return Err(BuildError::ApiKey);
+        }
+        let url = match self.endpoint {
+            Some(endpoint) => ingest_url(&endpoint).ok_or(BuildError::Endpoint(endpoint))?,
+            None => format!("http://127.0.0.1:{PORT}{INGEST_PATH}"),
+        };
+        let host = self.host.or_else(host_name);
+        let prefix = Prefix::new(
+            [
+                (TextAttribute::Service, Some(self.service.as_deref().unwrap_or(UNKNOWN_SERVICE))),
+                (TextAttribute::Environment, self.environment.as_deref()),
+                (TextAttribute::Host, host.as_deref()),
+                (TextAttribute::Version, self.version.as_deref()),
+            ]
+            .into_iter()
+            .filter_map(|(attribute, text)| Some((attribute, text?))),
+        );
+        let settings = Settings {
+            url,
+            api_key: self.api_key,
+            compression: self.compression,
+            limits: self.limits,
+            overflow: self.overflow,
+            due: self.due,
+            retry_delay_first: self.retry_delay_first,
+            retry_delay_max: self.retry_delay_max,
+            connect_timeout: self.connect_timeout,
+            request_timeout: self.request_timeout,
+            shutdown_timeout: self.shutdown_timeout,
+            prefix,
+        };
+        Ok(Client::new(settings, self.min_level))
+    }
+}
+
+fn ingest_url(endpoint: &str) -> Option<String> {
+    let base = endpoint.trim().trim_end_matches('/');
+    let url: Uri = format!("{base}{INGEST_PATH}").parse().ok()?;
+    let known = matches!(url.scheme_str(), Some("http" | "https"));
+    let plain = url.host().is_some_and(|host| !host.is_empty()) && url.query().is_none();
+    (known && plain).then(|| url.to_string())
+}
+
+#[cfg(unix)]
+fn host_name() -> Option<String> {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    (!name.is_empty()).then_some(name)
+}
+
+#[cfg(not(unix))]
+fn host_name() -> Option<String> {
+    env::var("COMPUTERNAME").ok().filter(|name| !name.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_an_http_address() {
+        for (endpoint, url) in [
+            ("http://127.0.0.1:4480", "http://127.0.0.1:4480/api/v1/ingest"),
+            (" https://logs.example/ ", "https://logs.example/api/v1/ingest"),
+            ("http://[::1]:4480/behind/a/proxy/", "http://[::1]:4480/behind/a/proxy/api/v1/ingest"),
+        ] {
+            assert_eq!(ingest_url(endpoint).as_deref(), Some(url));
+        }
+        for endpoint in
+            ["", "localhost:4480", "ftp://x", "http://", "http://a b", "http://x?y=1", "/api"]
+        {
+            let error = Client::builder().endpoint(endpoint).build().unwrap_err();
+            assert_eq!(error, BuildError::Endpoint(endpoint.to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_can_not_work_is_refused_with_a_reason() {
+        assert_eq!(Client::builder().api_key("a\nb").build().unwrap_err(), BuildError::ApiKey);
+        assert_eq!(
+            Client::builder().batch_entries(0).build().unwrap_err().to_string(),
+            "build client: `batch_entries` is zero, expected at least 1"
+        );
+        assert!(Client::builder().build().is_ok());
+    }
+
+    #[test]
+    fn the_environment_is_asked_for_five_things() {
+        let builder = Builder::from_variables(|name| match name {
+            "MILLPOND_VERSION" => Some(String::new()),
+            name => Some(name.to_lowercase()),
+        });
+        assert_eq!(builder.endpoint.as_deref(), Some("millpond_endpoint"));
+        assert_eq!(builder.api_key.as_deref(), Some("millpond_api_key"));
+        assert_eq!(builder.service.as_deref(), Some("millpond_service"));
+        assert_eq!(builder.environment.as_deref(), Some("millpond_environment"));
+        assert_eq!(builder.version, None);
+    }
+}

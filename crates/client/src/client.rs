@@ -1,0 +1,238 @@
+//! The client: what applications hold.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+
+use millpond_queue::DropReason;
+use millpond_record::{Level, Severity};
+
+use crate::{
+    Builder, Event, LineWriter, Metrics, clock,
+    diagnostics::is_own_thread,
+    engine::{Engine, Lineage, Settings},
+};
+
+/// Sends records to a Millpond server.
+///
+/// Cheap to clone; all clones are the same client. When the last one is dropped it waits for what is queued, up to
+/// [`Builder::shutdown_timeout`]. A client that lives in a `static` or in a global subscriber is never dropped: end
+/// with [`Client::close`].
+#[derive(Clone, Debug)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    lineage: Lineage,
+    settings: Arc<Settings>,
+    level_min: AtomicU8,
+    closed: AtomicBool,
+}
+
+/// How a flush ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "what is left may be lost if the process ends now"]
+pub struct FlushOutcome {
+    /// Records that were logged before and are still not delivered.
+    pub left: u64,
+}
+
+impl FlushOutcome {
+    /// Whether nothing is left.
+    #[must_use]
+    pub fn is_complete(self) -> bool {
+        self.left == 0
+    }
+}
+
+impl Client {
+    /// A builder with the defaults.
+    pub fn builder() -> Builder {
+        Builder::new()
+    }
+
+    pub(crate) fn new(settings: Settings, level_min: Level) -> Self {
+        let settings = Arc::new(settings);
+        let shared = Shared {
+            lineage: Lineage::new(&settings),
+            settings,
+            level_min: AtomicU8::new(level_min as u8),
+            closed: AtomicBool::new(false),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Whether records of this level are recorded.
+    #[must_use]
+    pub fn is_enabled(&self, level: Level) -> bool {
+        level as u8 >= self.shared.level_min.load(Ordering::Relaxed) && !is_own_thread()
+    }
+
+    /// Changes the least level that is recorded, from now on.
+    pub fn set_min_level(&self, level: Level) {
+        self.shared.level_min.store(level as u8, Ordering::Relaxed);
+    }
+
+    /// Begins a record of level `trace`.
+    pub fn trace(&self, message: impl AsRef<str>) -> Event<'_> {
+        self.log(Level::Trace, message)
+    }
+
+    /// Begins a record of level `debug`.
+    pub fn debug(&self, message: impl AsRef<str>) -> Event<'_> {
+        self.log(Level::Debug, message)
+    }
+
+    /// Begins a record of level `info`.
+    pub fn info(&self, message: impl AsRef<str>) -> Event<'_> {
+        self.log(Level::Info, message)
+    }
+
+    /// Begins a record of level `warn`.
+    pub fn warn(&self, message: impl AsRef<str>) -> Event<'_> {
+        self.log(Level::Warn, message)
+    }
+
+    /// Begins a record of level `error`.
+    pub fn error(&self, message: impl AsRef<str>) -> Event<'_> {
+        self.log(Level::Error, message)
+    }
+
+    /// Begins a record of level `critical`.
+    pub fn critical(&self, message: impl AsRef<str>) -> Event<'_> {
+        self.log(Level::Critical, message)
+    }
+
+    /// Begins a record of any level, or of one of the finer [`Severity`]s.
+    pub fn log(&self, level: impl Into<Severity>, message: impl AsRef<str>) -> Event<'_> {
+        let severity = level.into();
+        let line = self.is_enabled(severity.level()).then(|| {
+            let mut line = LineWriter::begin(clock::now(), severity);
+            line.message(message.as_ref());
+            line
+        });
+        Event::new(self, line)
+    }
+
+    /// Records what `write` writes, in one call: for bindings and bridges from other logging libraries. `write` is
+    /// not called below the least level, and no lock is held while it runs; a panic in it costs the record.
+    pub fn submit(&self, level: impl Into<Severity>, write: impl FnOnce(&mut LineWriter)) {
+        let severity = level.into();
+        if !self.is_enabled(severity.level()) {
+            return;
+        }
+        let mut line = LineWriter::begin(clock::now(), severity);
+        match catch_unwind(AssertUnwindSafe(|| write(&mut line))) {
+            Ok(()) => self.finish(line),
+            Err(_) => self.panicked(line),
+        }
+    }
+
+    pub(crate) fn finish(&self, line: Box<LineWriter>) {
+        self.engine().push(line);
+    }
+
+    /// Counts a record that a value of it did not let come to an end.
+    pub(crate) fn panicked(&self, line: Box<LineWriter>) {
+        self.engine().queue.refuse(DropReason::Panicked);
+        line.recycle();
+    }
+
+    /// The engine of this process. A child inherits that the client was closed, and nothing else.
+    fn engine(&self) -> &Arc<Engine> {
+        let engine = self.shared.lineage.engine();
+        if self.shared.closed.load(Ordering::Relaxed) {
+            engine.queue.close();
+        }
+        engine
+    }
+
+    /// Has everything sent that was logged before, and waits for it, at most for `timeout`.
+    pub fn flush(&self, timeout: Duration) -> FlushOutcome {
+        let left =
+            self.shared.lineage.existing_engine().map_or(0, |engine| engine.queue.flush(timeout));
+        FlushOutcome { left }
+    }
+
+    /// Takes no more records, and waits until all are delivered, at most for `timeout`. Then the sender is told to
+    /// stop; what it can't deliver with the request that it may be in the middle of is counted as dropped. Records that are
+    /// logged from now on are dropped and counted.
+    pub fn close(&self, timeout: Duration) -> FlushOutcome {
+        self.shared.close(timeout)
+    }
+
+    /// The account of this process so far.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.shared.lineage.existing_engine().map(|engine| engine.metrics()).unwrap_or_default()
+    }
+}
+
+impl Shared {
+    fn close(&self, timeout: Duration) -> FlushOutcome {
+        self.closed.store(true, Ordering::Relaxed);
+        let Some(engine) = self.lineage.existing_engine() else { return FlushOutcome { left: 0 } };
+        engine.queue.close();
+        let left = engine.queue.flush(timeout);
+        engine.queue.abandon();
+        FlushOutcome { left }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // In a child that has logged nothing this finds no engine: the parent's is not touched (dd-trace-py#18856).
+        let _ = self.close(self.settings.shutdown_timeout);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::{Client, DropReason, fork::pretend};
+
+    /// Nothing listens on the discard port of this machine.
+    fn client() -> Client {
+        let builder =
+            Client::builder().endpoint("http://127.0.0.1:9").shutdown_timeout(Duration::ZERO);
+        builder.build().unwrap()
+    }
+
+    #[test]
+    fn a_forked_child_begins_with_an_empty_account_and_leaves_the_parent_alone() {
+        let client = client();
+        client.info("of the parent").send();
+        let parent = std::process::id();
+        for child in [parent + 1, parent + 2] {
+            pretend::PROCESS.set(Some(child));
+            assert_eq!(client.metrics().accepted, 0);
+            assert!(client.flush(Duration::ZERO).is_complete());
+            client.info("of the child").send();
+            client.info("of the child").send();
+            assert_eq!(client.metrics().accepted, 2);
+        }
+        // A grandchild whose id is that of its grandparent, which is gone.
+        pretend::PROCESS.set(Some(parent));
+        assert_eq!(client.metrics().accepted, 0);
+        pretend::PROCESS.set(None);
+    }
+
+    #[test]
+    fn a_child_of_a_closed_client_is_closed() {
+        let client = client();
+        let _ = client.close(Duration::ZERO);
+        pretend::PROCESS.set(Some(1));
+        client.info("too late").send();
+        let metrics = client.metrics();
+        pretend::PROCESS.set(None);
+        assert_eq!((metrics.accepted, metrics.dropped.get(DropReason::Closed)), (1, 1));
+    }
+}

@@ -1,0 +1,134 @@
+//! A record that is being put together.
+
+use std::{
+    error::Error,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use crate::{Client, LineWriter, TextAttribute, Timestamp, Value};
+
+/// One record, from [`Client::log`] and its kin to [`Event::send`]. Below the client's least level it is nothing, and
+/// all of its methods cost nothing.
+#[must_use = "an event is recorded by `send`"]
+pub struct Event<'c> {
+    client: &'c Client,
+    line: Option<Box<LineWriter>>,
+}
+
+impl fmt::Debug for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Event").field("line", &self.line).finish_non_exhaustive()
+    }
+}
+
+impl<'c> Event<'c> {
+    pub(crate) fn new(client: &'c Client, line: Option<Box<LineWriter>>) -> Self {
+        Self { client, line }
+    }
+
+    fn with(mut self, write: impl FnOnce(&mut LineWriter)) -> Self {
+        if let Some(line) = &mut self.line {
+            write(line);
+        }
+        self
+    }
+
+    /// As [`Self::with`], for what runs code of the application: a panic in it costs the record, not the caller.
+    fn with_guarded(mut self, write: impl FnOnce(&mut LineWriter)) -> Self {
+        if let Some(line) = &mut self.line
+            && catch_unwind(AssertUnwindSafe(|| write(line))).is_err()
+            && let Some(line) = self.line.take()
+        {
+            self.client.panicked(line);
+        }
+        self
+    }
+
+    /// Whether the event will be recorded: ask before you compute what only it needs.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.line.is_some()
+    }
+
+    /// A field. The first value of a key stays.
+    pub fn field(self, key: &str, value: impl Value) -> Self {
+        self.with_guarded(|line| line.field(key, &value))
+    }
+
+    /// The exception: an error and its causes.
+    pub fn error(self, error: &(impl Error + ?Sized)) -> Self {
+        self.with_guarded(|line| line.error(error))
+    }
+
+    /// The name of the logger inside the service.
+    pub fn logger(self, name: &str) -> Self {
+        self.text(TextAttribute::Logger, name)
+    }
+
+    /// The W3C trace id.
+    pub fn trace_id(self, id: &str) -> Self {
+        self.text(TextAttribute::TraceId, id)
+    }
+
+    /// The W3C span id.
+    pub fn span_id(self, id: &str) -> Self {
+        self.text(TextAttribute::SpanId, id)
+    }
+
+    /// The correlation id of the request.
+    pub fn request_id(self, id: &str) -> Self {
+        self.text(TextAttribute::RequestId, id)
+    }
+
+    /// The user's session.
+    pub fn session_id(self, id: &str) -> Self {
+        self.text(TextAttribute::SessionId, id)
+    }
+
+    /// The user.
+    pub fn user_id(self, id: &str) -> Self {
+        self.text(TextAttribute::UserId, id)
+    }
+
+    /// The flow that the record is a step of, and which one, from 0.
+    pub fn flow(self, id: &str, step_index: u32) -> Self {
+        self.text(TextAttribute::FlowId, id).with(|line| line.step_index(step_index))
+    }
+
+    /// The dataset that the record belongs to.
+    pub fn dataset(self, name: &str) -> Self {
+        self.text(TextAttribute::Dataset, name)
+    }
+
+    /// Any text attribute.
+    pub fn text(self, attribute: TextAttribute, text: &str) -> Self {
+        self.with(|line| line.text(attribute, text))
+    }
+
+    /// One more tag.
+    pub fn tag(self, tag: &str) -> Self {
+        self.with(|line| line.tag(tag))
+    }
+
+    /// The event time, in place of the time at which the event was begun.
+    pub fn time(self, time: Timestamp) -> Self {
+        self.with(|line| line.time(time))
+    }
+
+    /// Records the event.
+    pub fn send(mut self) {
+        if let Some(line) = self.line.take() {
+            self.client.finish(line);
+        }
+    }
+}
+
+impl Drop for Event<'_> {
+    fn drop(&mut self) {
+        // Not sent, for example because a value panicked.
+        if let Some(line) = self.line.take() {
+            line.recycle();
+        }
+    }
+}

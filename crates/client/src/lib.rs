@@ -1,0 +1,51 @@
+//! Structured logging that never gets in the way and loses nothing on it.
+//!
+//! ```no_run
+//! use millpond::Client;
+//!
+//! let client = Client::builder()
+//!     .endpoint("http://127.0.0.1:4480")
+//!     .api_key("mp_…")
+//!     .service("shop")
+//!     .build()?;
+//! client.info("order placed").field("order_id", 4711).field("total", 19.99).trace_id("4bf92f35").send();
+//! # Ok::<(), millpond::BuildError>(())
+//! ```
+//!
+//! A call encodes the record once, into the bytes that go on the wire, takes one short lock and returns: it never
+//! waits for the network, never panics, and what can't be kept is counted with its reason in [`Metrics`]. One
+//! plain thread, started by the first record, sends batches over blocking sockets; there is no async runtime, so
+//! that the client lives in every process and survives a [`fork`].
+//!
+//! Each batch carries an idempotency key and is sent again, the same bytes under the same key, until the server
+//! says that it is on its disk.
+
+#![forbid(unsafe_code)]
+
+mod backoff;
+mod builder;
+mod client;
+mod clock;
+mod diagnostics;
+mod engine;
+mod event;
+pub mod fork;
+pub mod limits;
+mod line;
+mod metrics;
+mod sender;
+mod transport;
+mod value;
+
+pub use builder::{BuildError, Builder};
+pub use client::{Client, FlushOutcome};
+pub use diagnostics::is_own_thread;
+pub use event::Event;
+pub use line::LineWriter;
+pub use metrics::Metrics;
+pub use millpond_queue::{DropReason, Dropped, Overflow};
+pub use millpond_record::{Level, Severity, TextAttribute, Timestamp};
+pub use millpond_wire::Compression;
+pub use value::{
+    ArrayWriter, DebugValue, DisplayValue, ObjectWriter, Value, ValueWriter, debug, display,
+};

@@ -1,0 +1,76 @@
+//! The socket: one request at a time over one connection that is kept.
+
+use std::{fmt, time::SystemTime};
+
+use millpond_wire::{Answer, CONTENT_TYPE, Compression, IdempotencyKey, Verdict, header};
+use ureq::{Agent, config::Config};
+
+use crate::{engine::Settings, limits::ANSWER_BYTES_MAX};
+
+const USER_AGENT: &str = concat!("millpond-rust/", env!("CARGO_PKG_VERSION"));
+
+/// A blocking HTTP connection to the server.
+pub(crate) struct Transport {
+    agent: Agent,
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport").finish_non_exhaustive()
+    }
+}
+
+impl Transport {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        // No time limit for the whole call, nor for the resolver: ureq would start a thread for each look-up.
+        let config = Config::builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .proxy(None)
+            .user_agent(USER_AGENT)
+            .max_idle_connections(1)
+            .max_idle_connections_per_host(1)
+            .timeout_connect(Some(settings.connect_timeout))
+            .timeout_send_request(Some(settings.request_timeout))
+            .timeout_send_body(Some(settings.request_timeout))
+            .timeout_recv_response(Some(settings.request_timeout))
+            .timeout_recv_body(Some(settings.request_timeout))
+            .build();
+        Self { agent: config.new_agent() }
+    }
+
+    /// Posts a batch and says what the answer means.
+    pub(crate) fn post(
+        &self,
+        settings: &Settings,
+        key: &IdempotencyKey,
+        compression: Compression,
+        body: &[u8],
+        now: fn() -> SystemTime,
+    ) -> Result<Verdict, ureq::Error> {
+        let mut request = self
+            .agent
+            .post(&settings.url)
+            .header(header::CONTENT_TYPE, CONTENT_TYPE)
+            .header(header::IDEMPOTENCY_KEY, key.to_string());
+        if let Some(encoding) = compression.name() {
+            request = request.header(header::CONTENT_ENCODING, encoding);
+        }
+        if let Some(api_key) = &settings.api_key {
+            request = request.header(header::API_KEY, api_key);
+        }
+        let mut response = request.send(body)?;
+        // Read to its end, or the connection can't be used again.
+        let text = response
+            .body_mut()
+            .with_config()
+            .limit(ANSWER_BYTES_MAX)
+            .lossy_utf8(true)
+            .read_to_string()?;
+        let retry_after =
+            response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let answer = Answer { status: response.status().as_u16(), retry_after, body: &text };
+        Ok(Verdict::of(&answer, now()))
+    }
+}

@@ -1,0 +1,105 @@
+//! The account of a queue.
+
+/// Why a record was not delivered and never will be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+#[non_exhaustive]
+pub enum DropReason {
+    /// The queue was full.
+    Overflow,
+    /// The record alone is larger than a record may be, or than the server takes.
+    TooLarge,
+    /// The server read the record and said that it is none.
+    Rejected,
+    /// The server refused the batch that the record was in.
+    Refused,
+    /// The client was closed: before the record came, or before it could be delivered.
+    Closed,
+    /// A value of the record panicked while it was written.
+    Panicked,
+}
+
+impl DropReason {
+    /// All reasons, in the order of their discriminants.
+    pub const ALL: [Self; 6] = [
+        Self::Overflow,
+        Self::TooLarge,
+        Self::Rejected,
+        Self::Refused,
+        Self::Closed,
+        Self::Panicked,
+    ];
+
+    /// The name under which the reason is counted.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Overflow => "overflow",
+            Self::TooLarge => "too_large",
+            Self::Rejected => "rejected",
+            Self::Refused => "refused",
+            Self::Closed => "closed",
+            Self::Panicked => "panicked",
+        }
+    }
+}
+
+/// How many records were dropped, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dropped([u64; DropReason::ALL.len()]);
+
+impl Dropped {
+    /// How many for one reason.
+    #[must_use]
+    pub fn get(&self, reason: DropReason) -> u64 {
+        self.0.get(reason as usize).copied().unwrap_or_default()
+    }
+
+    /// How many in all.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// Each reason with its count.
+    pub fn iter(&self) -> impl Iterator<Item = (DropReason, u64)> + '_ {
+        DropReason::ALL.into_iter().zip(self.0)
+    }
+
+    pub(crate) fn add(&mut self, reason: DropReason, records: u64) {
+        if let Some(count) = self.0.get_mut(reason as usize) {
+            *count += records;
+        }
+    }
+}
+
+/// The account at one moment: `accepted = delivered + queued + dropped.total()`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Records that were handed in.
+    pub accepted: u64,
+    /// Records that the server has on its disk.
+    pub delivered: u64,
+    /// Records that wait or are on their way.
+    pub queued: u64,
+    /// The size of the queued ones in bytes.
+    pub queued_bytes: usize,
+    /// Records that are gone.
+    pub dropped: Dropped,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_place() {
+        for (place, reason) in DropReason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, place);
+            let mut dropped = Dropped::default();
+            dropped.add(reason, 3);
+            assert_eq!((dropped.get(reason), dropped.total()), (3, 3));
+            assert!(dropped.iter().any(|pair| pair == (reason, 3)));
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! The layer.
+
+use std::{error::Error, fmt};
+
+use millpond::{Client, Level, LineWriter, TextAttribute, Value, ValueWriter};
+use tracing::{
+    Event, Metadata, Subscriber,
+    field::{Field, Visit},
+    span::{Attributes, Id, Record},
+};
+use tracing_subscriber::{layer::Context, registry::LookupSpan};
+
+/// Sends events to Millpond. See the [crate documentation](crate).
+#[derive(Clone, Debug)]
+pub struct Layer {
+    client: Client,
+}
+
+/// A layer that sends events to `client`.
+#[must_use]
+pub fn layer(client: Client) -> Layer {
+    Layer { client }
+}
+
+impl Layer {
+    /// The client: for its metrics, and to close it at the end.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl<S> tracing_subscriber::Layer<S> for Layer
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let Some(span) = context.span(id) else { return };
+        let mut fields = SpanFields::default();
+        attributes.record(&mut fields);
+        if !fields.0.is_empty() {
+            span.extensions_mut().insert(fields);
+        }
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        let Some(span) = context.span(id) else { return };
+        let mut extensions = span.extensions_mut();
+        if let Some(fields) = extensions.get_mut::<SpanFields>() {
+            values.record(fields);
+            return;
+        }
+        let mut fields = SpanFields::default();
+        values.record(&mut fields);
+        extensions.insert(fields);
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        let metadata = event.metadata();
+        if is_own(metadata) {
+            return;
+        }
+        self.client.submit(level(*metadata.level()), |line| {
+            event.record(&mut EventVisitor(line));
+            line.text(TextAttribute::Logger, metadata.target());
+            for span in context.event_scope(event).into_iter().flatten() {
+                if let Some(fields) = span.extensions().get::<SpanFields>() {
+                    fields.write(line);
+                }
+            }
+            if let Some(file) = metadata.file() {
+                line.field("code.file.path", file);
+            }
+            if let Some(number) = metadata.line() {
+                line.field("code.line.number", &number);
+            }
+        });
+    }
+}
+
+/// Whether the event is about our own work. What our sender's HTTP and TLS libraries log comes from its thread,
+/// where the client takes nothing.
+fn is_own(metadata: &Metadata<'_>) -> bool {
+    let target = metadata.target();
+    target == "millpond"
+        || target.starts_with("millpond::")
+        || target.starts_with("millpond_tracing")
+}
+
+fn level(level: tracing::Level) -> Level {
+    match level {
+        tracing::Level::TRACE => Level::Trace,
+        tracing::Level::DEBUG => Level::Debug,
+        tracing::Level::INFO => Level::Info,
+        tracing::Level::WARN => Level::Warn,
+        tracing::Level::ERROR => Level::Error,
+    }
+}
+
+/// The attribute that a field of this name is.
+fn attribute(name: &str) -> Option<TextAttribute> {
+    Some(match name {
+        "trace_id" => TextAttribute::TraceId,
+        "span_id" => TextAttribute::SpanId,
+        "request_id" => TextAttribute::RequestId,
+        "user_id" => TextAttribute::UserId,
+        "session_id" => TextAttribute::SessionId,
+        "flow_id" => TextAttribute::FlowId,
+        _ => return None,
+    })
+}
+
+/// A value as `tracing` knows them, kept until an event wants it.
+#[derive(Clone, Debug)]
+enum Kept {
+    I64(i64),
+    U64(u64),
+    I128(i128),
+    U128(u128),
+    F64(f64),
+    Bool(bool),
+    Text(String),
+}
+
+impl Value for Kept {
+    fn write(&self, out: ValueWriter<'_>) {
+        match self {
+            Self::I64(value) => out.i64(*value),
+            Self::U64(value) => out.u64(*value),
+            Self::I128(value) => out.i128(*value),
+            Self::U128(value) => out.u128(*value),
+            Self::F64(value) => out.f64(*value),
+            Self::Bool(value) => out.bool(*value),
+            Self::Text(value) => out.string(value),
+        }
+    }
+}
+
+impl fmt::Display for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::I64(value) => value.fmt(f),
+            Self::U64(value) => value.fmt(f),
+            Self::I128(value) => value.fmt(f),
+            Self::U128(value) => value.fmt(f),
+            Self::F64(value) => value.fmt(f),
+            Self::Bool(value) => value.fmt(f),
+            Self::Text(value) => value.fmt(f),
+        }
+    }
+}
+
+/// The fields of a span, for the events inside of it.
+#[derive(Debug, Default)]
+struct SpanFields(Vec<(&'static str, Kept)>);
+
+impl SpanFields {
+    /// A field that is recorded again has the newer value.
+    fn keep(&mut self, field: &Field, value: Kept) {
+        match self.0.iter_mut().find(|(name, _)| *name == field.name()) {
+            Some((_, kept)) => *kept = value,
+            None => self.0.push((field.name(), value)),
+        }
+    }
+
+    fn write(&self, line: &mut LineWriter) {
+        for (name, value) in &self.0 {
+            match (attribute(name), value) {
+                (Some(attribute), Kept::Text(text)) => line.text(attribute, text),
+                (Some(attribute), value) => line.text_fmt(attribute, format_args!("{value}")),
+                (None, value) => line.field(name, value),
+            }
+        }
+    }
+}
+
+impl Visit for SpanFields {
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.keep(field, Kept::I64(value));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.keep(field, Kept::U64(value));
+    }
+
+    fn record_i128(&mut self, field: &Field, value: i128) {
+        self.keep(field, Kept::I128(value));
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        self.keep(field, Kept::U128(value));
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.keep(field, Kept::F64(value));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.keep(field, Kept::Bool(value));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.keep(field, Kept::Text(value.to_owned()));
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        self.keep(field, Kept::Text(value.to_string()));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.keep(field, Kept::Text(format!("{value:?}")));
+    }
+}
+
+/// Writes the fields of an event straight into its line.
+struct EventVisitor<'a>(&'a mut LineWriter);
+
+impl EventVisitor<'_> {
+    fn write(&mut self, field: &Field, value: &(impl Value + fmt::Display)) {
+        match (field.name(), attribute(field.name())) {
+            ("message", _) => self.0.message_fmt(format_args!("{value}")),
+            (_, Some(attribute)) => self.0.text_fmt(attribute, format_args!("{value}")),
+            (name, None) => self.0.field(name, value),
+        }
+    }
+}
+
+impl Visit for EventVisitor<'_> {
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.write(field, &value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.write(field, &value);
+    }
+
+    fn record_i128(&mut self, field: &Field, value: i128) {
+        self.write(field, &value);
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        self.write(field, &value);
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.write(field, &value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.write(field, &value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match (field.name(), attribute(field.name())) {
+            ("message", _) => self.0.message(value),
+            (_, Some(attribute)) => self.0.text(attribute, value),
+            (name, None) => self.0.field(name, value),
+        }
+    }
+
+    fn record_error(&mut self, _: &Field, value: &(dyn Error + 'static)) {
+        self.0.error(value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        match (field.name(), attribute(field.name())) {
+            ("message", _) => self.0.message_fmt(format_args!("{value:?}")),
+            (_, Some(attribute)) => self.0.text_fmt(attribute, format_args!("{value:?}")),
+            (name, None) => self.0.field(name, &millpond::debug(value)),
+        }
+    }
+}
