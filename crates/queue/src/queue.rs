@@ -393,7 +393,7 @@ impl Queue {
     #[must_use]
     pub fn counters(&self) -> Counters {
         let state = self.lock();
-                Counters {
+        Counters {
             accepted: state.accepted,
             delivered: state.delivered,
             queued: state.waiting + state.in_flight,

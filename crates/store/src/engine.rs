@@ -22,10 +22,11 @@ use std::{
 use arrow::{compute, error::ArrowError};
 use fs_err::{self as fs, File};
 use millpond_record::Timestamp;
+use millpond_wire::IdempotencyKey;
 use tokio::sync::{oneshot, watch};
 
 use crate::{
-    AppendError, Appended, Batch, BatchKey, Project,
+    AppendError, Appended, Batch, Project,
     batch::replay,
     files,
     hot::{self, Chunk},
@@ -139,7 +140,7 @@ enum Message {
 #[derive(Debug)]
 struct Commit {
     project: Project,
-    key: Option<BatchKey>,
+    key: Option<IdempotencyKey>,
     batch: Batch,
     reply: oneshot::Sender<Result<Appended, AppendError>>,
 }
@@ -216,7 +217,7 @@ impl EmbeddedStore {
     pub(crate) async fn commit(
         &self,
         project: &Project,
-        key: Option<BatchKey>,
+        key: Option<IdempotencyKey>,
         batch: Batch,
     ) -> Result<Appended, AppendError> {
         if batch.is_empty() {
@@ -494,7 +495,7 @@ impl Shared {
     /// Takes out the batches whose key was stored before (`true`) or stands twice in the group (`false`).
     fn split_duplicates(&self, group: Vec<Commit>) -> (Vec<(Commit, bool)>, Vec<Commit>) {
         let state = lock(&self.state);
-        let mut seen: HashSet<(Project, BatchKey)> = HashSet::new();
+        let mut seen: HashSet<(Project, IdempotencyKey)> = HashSet::new();
         let (mut duplicates, mut fresh) = (Vec::new(), Vec::new());
         for commit in group {
             match &commit.key {

@@ -6,40 +6,13 @@
 use std::collections::HashMap;
 
 use millpond_record::Timestamp;
+use millpond_wire::IdempotencyKey;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    limits::{CLIENT_ID_BYTES_MAX, IDEMPOTENCY_CLIENTS_MAX, IDEMPOTENCY_WINDOW},
+    limits::{IDEMPOTENCY_CLIENTS_MAX, IDEMPOTENCY_WINDOW},
     project::Project,
 };
-
-/// What identifies a batch of a client.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct BatchKey {
-    /// Id of the client, 1 to 256 bytes.
-    pub(crate) client: String,
-    /// The client's number for the batch.
-    pub(crate) sequence: u64,
-}
-
-/// The client id is empty or too long.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the client id of an idempotency key is {0} bytes, expected 1 to {CLIENT_ID_BYTES_MAX}")]
-pub struct BatchKeyError(usize);
-
-impl BatchKey {
-    /// A key.
-    ///
-    /// # Errors
-    /// The client id is empty or too long.
-    pub fn new(client: impl Into<String>, sequence: u64) -> Result<Self, BatchKeyError> {
-        let client = client.into();
-        match client.len() {
-            1..=CLIENT_ID_BYTES_MAX => Ok(Self { client, sequence }),
-            length => Err(BatchKeyError(length)),
-        }
-    }
-}
 
 /// What is remembered of one client. The serialised form is part of the manifest.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -59,14 +32,14 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    pub(crate) fn contains(&self, project: &Project, key: &BatchKey) -> bool {
+    pub(crate) fn contains(&self, project: &Project, key: &IdempotencyKey) -> bool {
         let client = self.clients.get(&(project.clone(), key.client.clone()));
         client.is_some_and(|(_, stored)| {
             stored.iter().rev().any(|&(first, last)| first <= key.sequence && key.sequence <= last)
         })
     }
 
-    pub(crate) fn insert(&mut self, project: &Project, key: &BatchKey, seen: Timestamp) {
+    pub(crate) fn insert(&mut self, project: &Project, key: &IdempotencyKey, seen: Timestamp) {
         let (last_seen, stored) =
             self.clients.entry((project.clone(), key.client.clone())).or_default();
         *last_seen = (*last_seen).max(seen.nanos());
@@ -163,23 +136,16 @@ mod tests {
         for sequence in 1..=1000 {
             table.insert(
                 &project,
-                &BatchKey::new("c", sequence).unwrap(),
+                &IdempotencyKey { client: "c".into(), sequence },
                 Timestamp::from_nanos(1),
             );
         }
-        let key = BatchKey::new("c", 1000).unwrap();
+        let key = IdempotencyKey { client: "c".into(), sequence: 1000 };
         assert!(table.contains(&project, &key) && !table.contains(&other, &key));
         assert_eq!(table.to_clients()[0].stored, [(1, 1000)]);
         let restored = Table::from_clients(table.to_clients());
         assert!(restored.contains(&project, &key));
         table.forget_silent(Timestamp::from_nanos(i64::MAX));
         assert!(!table.contains(&project, &key));
-    }
-
-    #[test]
-    fn a_client_id_has_a_length() {
-        assert!(BatchKey::new("", 1).is_err());
-        assert!(BatchKey::new("x".repeat(CLIENT_ID_BYTES_MAX), 1).is_ok());
-        assert!(BatchKey::new("x".repeat(CLIENT_ID_BYTES_MAX + 1), 1).is_err());
     }
 }

@@ -38,7 +38,6 @@ mod wal;
 
 pub use batch::{Batch, BatchBuilder};
 pub use engine::{EmbeddedStore, OpenError, Recovery};
-pub use idempotency::{BatchKey, BatchKeyError};
 pub use manifest::ManifestError;
 pub use project::{Project, ProjectError};
 pub use records::records;

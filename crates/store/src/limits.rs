@@ -36,6 +36,3 @@ pub(crate) const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(7 * 24 * 360
 /// Most clients that the idempotency table remembers; the longest silent are forgotten first. At some 100 bytes each
 /// in the manifest, which is written at every flush, 6 MB.
 pub(crate) const IDEMPOTENCY_CLIENTS_MAX: usize = 1 << 16;
-
-/// Longest client id of an idempotency key, in bytes.
-pub(crate) const CLIENT_ID_BYTES_MAX: usize = 256;

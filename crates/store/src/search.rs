@@ -21,11 +21,12 @@ use datafusion::{
     prelude::{DataFrame, SessionConfig, SessionContext},
 };
 use millpond_query::{Cursor, Filter, Histogram, Interval, TimeRange};
+use millpond_wire::IdempotencyKey;
 use tokio::sync::watch;
 
 use crate::{
-    Answer, AppendError, Appended, Batch, BatchKey, EmbeddedStore, Order, Project, QueryError,
-    Rows, Store, Top,
+    Answer, AppendError, Appended, Batch, EmbeddedStore, Order, Project, QueryError, Rows, Store,
+    Top,
     filter::{expression, within},
     scan::{Predicate, Unit, Units},
     schema::{column, place, schema, time_type},
@@ -69,7 +70,7 @@ impl Store for EmbeddedStore {
     async fn append(
         &self,
         project: &Project,
-        key: Option<BatchKey>,
+        key: Option<IdempotencyKey>,
         batch: Batch,
     ) -> Result<Appended, AppendError> {
         self.commit(project, key, batch).await

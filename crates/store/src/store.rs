@@ -6,9 +6,10 @@ use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use millpond_query::{Cursor, Filter, Histogram, TimeRange};
 use millpond_record::TextAttribute;
+use millpond_wire::IdempotencyKey;
 use tokio::sync::watch;
 
-use crate::{Batch, BatchKey, Project};
+use crate::{Batch, Project};
 
 /// A place where records are stored and found. Queries reach it as syntax trees, rows leave it as Arrow.
 #[async_trait]
@@ -21,7 +22,7 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     async fn append(
         &self,
         project: &Project,
-        key: Option<BatchKey>,
+        key: Option<IdempotencyKey>,
         batch: Batch,
     ) -> Result<Appended, AppendError>;
 

@@ -35,10 +35,9 @@ use std::{
 
 use fs_err::{self as fs, File, OpenOptions};
 use millpond_record::Timestamp;
+use millpond_wire::IdempotencyKey;
 
-use crate::{
-    files::sync_directory, idempotency::BatchKey, limits::WAL_FILE_BYTES, project::Project,
-};
+use crate::{files::sync_directory, idempotency::limits::WAL_FILE_BYTES, project::Project};
 
 const FILE_MAGIC: &[u8; 12] = b"MILLPONDWAL1";
 const FRAME_MAGIC: &[u8; 4] = b"MPF1";
@@ -58,7 +57,7 @@ pub(crate) struct Payload {
 pub(crate) struct Frame {
     pub(crate) first_sequence: u64,
     pub(crate) project: Project,
-    pub(crate) key: Option<BatchKey>,
+    pub(crate) key: Option<IdempotencyKey>,
     pub(crate) payload: Payload,
 }
 
@@ -67,7 +66,7 @@ pub(crate) fn write_frame(
     out: &mut Vec<u8>,
     first_sequence: u64,
     project: &Project,
-    key: Option<&BatchKey>,
+    key: Option<&IdempotencyKey>,
     payload: &Payload,
 ) {
     let start = out.len();
@@ -142,7 +141,7 @@ fn read_frame(bytes: &[u8]) -> Option<(Frame, usize)> {
     let client_bytes = u16::from_le_bytes(body.array()?);
     let client = body.text(usize::from(client_bytes))?.to_owned();
     let sequence = u64::from_le_bytes(body.array()?);
-    let key = (!client.is_empty()).then_some(BatchKey { client, sequence });
+    let key = (!client.is_empty()).then_some(IdempotencyKey { client, sequence });
     let payload = Payload { observed, records, raw_bytes, zstd: body.0.to_vec() };
     Some((Frame { first_sequence, project, key, payload }, FRAME_HEAD_BYTES + length))
 }
@@ -315,7 +314,7 @@ mod tests {
             raw_bytes: content.len() as u32,
             zstd: zstd::bulk::compress(content.as_bytes(), 1).unwrap(),
         };
-        let key = BatchKey { client: "c".into(), sequence: 9 };
+        let key = IdempotencyKey { client: "c".into(), sequence: 9 };
         let mut out = Vec::new();
         write_frame(&mut out, first_sequence, &"p".parse().unwrap(), Some(&key), &payload);
         out
@@ -362,7 +361,7 @@ mod tests {
         let bytes = frame(77, "x");
         let (frame, size) = read_frame(&bytes).unwrap();
         assert_eq!((frame.first_sequence, frame.project.as_str(), size), (77, "p", bytes.len()));
-        assert_eq!(frame.key, Some(BatchKey { client: "c".into(), sequence: 9 }));
+        assert_eq!(frame.key, Some(IdempotencyKey { client: "c".into(), sequence: 9 }));
         assert_eq!((frame.payload.observed.nanos(), frame.payload.records), (5, 1));
     }
 }

@@ -5,15 +5,16 @@
 use millpond_query::{Cursor, Filter, TimeRange};
 use millpond_record::{Decoded, LogRecord, Timestamp, decode, json::Reader};
 use millpond_store::{
-    Answer, Batch, BatchBuilder, BatchKey, EmbeddedStore, Order, Project, Rows, Store, records,
+    Answer, Batch, BatchBuilder, EmbeddedStore, Order, Project, Rows, Store, records,
 };
+use millpond_wire::IdempotencyKey;
 
 pub fn project() -> Project {
     "default".parse().unwrap()
 }
 
-pub fn key(sequence: u64) -> Option<BatchKey> {
-    Some(BatchKey::new("client", sequence).unwrap())
+pub fn key(sequence: u64) -> Option<IdempotencyKey> {
+    Some(IdempotencyKey { client: "client".to_owned(), sequence })
 }
 
 /// A batch of records given as JSON; all of them must be good.

@@ -1,0 +1,125 @@
+//! Who may ask what: keys, projects, one server per data directory.
+
+use std::{fs, time::Duration};
+
+use anyhow::{Context, Result};
+use millpond_system_tests::wait_for;
+
+use crate::fixture::{Fixture, event, event_ids, printed_key};
+
+const ROUTES: [(&str, &str); 5] = [
+    ("POST", "/api/v1/ingest"),
+    ("GET", "/api/v1/logs"),
+    ("GET", "/api/v1/logs/trace/4bf92f3577b34da6a3ce929d0e0e4736"),
+    ("GET", "/api/v1/logs/aggregated"),
+    ("GET", "/api/v1/logs/stream"),
+];
+
+#[test]
+fn every_route_but_health_needs_a_key() -> Result<()> {
+    let fixture = Fixture::start()?;
+    for (method, path) in ROUTES {
+        let none = fixture.api.bare(method, path, &[])?;
+        assert_eq!((none.status, none.code()), (401, "missing_key"), "{method} {path}");
+        for header in [("X-API-Key", "mp_wrong"), ("Authorization", "Bearer mp_wrong")] {
+            let wrong = fixture.api.bare(method, path, &[header])?;
+            assert_eq!((wrong.status, wrong.code()), (401, "invalid_key"), "{method} {path}");
+        }
+    }
+    let health = fixture.api.bare("GET", "/health", &[])?;
+    assert_eq!((health.status, &health.body["status"]), (200, &"ok".into()));
+    Ok(())
+}
+
+#[test]
+fn a_key_is_taken_in_either_header() -> Result<()> {
+    let fixture = Fixture::start()?;
+    let bearer = format!("Bearer {}", fixture.api.key());
+    for header in [("X-API-Key", fixture.api.key()), ("Authorization", &bearer)] {
+        assert_eq!(fixture.api.bare("GET", "/api/v1/logs", &[header])?.status, 200);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_key_is_printed_once_and_never_stored() -> Result<()> {
+    let fixture = Fixture::start()?;
+    let key = fixture.api.key().to_owned();
+    assert!(key.starts_with("mp_"), "{key}");
+    let stored = fs::read_to_string(fixture.data_dir().join("keys.json"))?;
+    assert!(!stored.contains(&key));
+    assert!(!fixture.key(&["list"])?.contains(&key));
+    let mut fixture = fixture.restart(|| Ok(()))?;
+    assert!(!fixture.server.process().output().contains("key: "));
+    assert_eq!(fixture.api.get("/api/v1/logs", &[])?.status, 200);
+    Ok(())
+}
+
+#[test]
+fn a_project_never_sees_anothers_records() -> Result<()> {
+    let fixture = Fixture::start()?;
+    let created = fixture.key(&["create", "--project", "other", "--name", "a test"])?;
+    let other = fixture.api.with_key(&printed_key(&created)?);
+    accepted_soon(&other)?;
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let (mut ours, mut theirs) = (event("ours"), event("theirs"));
+    ours["trace_id"] = trace.into();
+    theirs["trace_id"] = trace.into();
+    let mut stream = other.stream(&[], None)?;
+    // The same idempotency key in two projects is two batches.
+    fixture.api.ingest(&[ours], Some("client:1"))?.succeeded()?;
+    other.ingest(&[theirs], Some("client:1"))?.succeeded()?;
+    for (api, id) in [(&fixture.api, "ours"), (&other, "theirs")] {
+        assert_eq!(event_ids(&api.all(&[])?), [id]);
+        assert_eq!(event_ids(&api.trace(trace)?), [id]);
+        assert_eq!(api.aggregated(&[])?["total"], 1);
+    }
+    let (_, streamed) = stream.next().context("the stream ended")??;
+    assert_eq!(event_ids(&[streamed]), ["theirs"]);
+    Ok(())
+}
+
+#[test]
+fn a_revoked_key_opens_nothing_any_more() -> Result<()> {
+    let fixture = Fixture::start()?;
+    let created = fixture.key(&["create", "--project", "default", "--name", "to be revoked"])?;
+    let revoked = fixture.api.with_key(&printed_key(&created)?);
+    accepted_soon(&revoked)?;
+    let listed = fixture.key(&["list"])?;
+    let line = listed.lines().find(|line| line.contains("to be revoked"));
+    let id =
+        line.and_then(|line| line.split_whitespace().next()).context("the key is not listed")?;
+    fixture.key(&["revoke", id])?;
+    let refused = wait_for(Duration::from_secs(30), || {
+        let reply = revoked.get("/api/v1/logs", &[])?;
+        Ok((reply.status == 401).then(|| reply.code().to_owned()))
+    })?;
+    assert_eq!(refused.as_deref(), Some("invalid_key"));
+    assert_eq!(fixture.api.get("/api/v1/logs", &[])?.status, 200, "the other key");
+    Ok(())
+}
+
+#[test]
+fn a_second_server_on_the_same_data_directory_refuses_and_says_why() -> Result<()> {
+    let fixture = Fixture::start()?;
+    let mut second = fixture.server.serve().clone();
+    second.address = "127.0.0.1:0".to_owned();
+    second.log = fixture.folder.path().join("second.log");
+    let refused = match second.start() {
+        Ok(_) => anyhow::bail!("two servers run on one data directory"),
+        Err(refused) => refused.to_string(),
+    };
+    let data_dir = fixture.data_dir().display().to_string();
+    assert!(refused.contains(&data_dir) && refused.contains("in use"), "{refused}");
+    fixture.api.ingest(&[event("unharmed")], None)?.succeeded()?;
+    assert_eq!(event_ids(&fixture.api.all(&[])?), ["unharmed"]);
+    Ok(())
+}
+
+/// A key that was created beside a running server is known to it soon.
+fn accepted_soon(api: &millpond_system_tests::Api) -> Result<()> {
+    let accepted = wait_for(Duration::from_secs(30), || {
+        Ok((api.get("/api/v1/logs", &[])?.status == 200).then_some(()))
+    })?;
+    accepted.context("the running server never took the new key")
+}

@@ -1,0 +1,114 @@
+//! Files that came to harm while the server was down: it starts, says which, and serves the rest.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use serde_json::json;
+
+use crate::fixture::{Fixture, event, event_ids, events, ids, sorted};
+
+/// Every file below `folder` with this extension, in the order of their names.
+fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|found| found == extension) {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+fn newest_log(data_dir: &Path) -> Result<PathBuf> {
+    let logs = files(&data_dir.join("wal"), "wal")?;
+    let last = logs.into_iter().rfind(|log| fs::metadata(log).is_ok_and(|log| log.len() > 0));
+    last.context("no write-ahead log")
+}
+
+/// Five batches of three, still in the log.
+fn with_batches() -> Result<(Fixture, Vec<Vec<String>>)> {
+    let fixture = Fixture::start()?;
+    let batches: Vec<_> = (0..5).map(|batch| ids(&format!("batch-{batch}"), 3)).collect();
+    for (sequence, batch) in batches.iter().enumerate() {
+        let key = format!("client:{sequence}");
+        fixture.api.ingest(&events(batch), Some(&key))?.succeeded()?;
+    }
+    Ok((fixture, batches))
+}
+
+#[test]
+fn garbage_behind_the_log_costs_nothing() -> Result<()> {
+    let (fixture, batches) = with_batches()?;
+    let data_dir = fixture.data_dir();
+    let fixture = fixture.crash(|| {
+        let log = newest_log(&data_dir)?;
+        let mut bytes = fs::read(&log)?;
+        bytes.extend(b"\xff\x00garbage that a torn write left behind".repeat(20));
+        Ok(fs::write(&log, bytes)?)
+    })?;
+    assert_eq!(sorted(&event_ids(&fixture.api.all(&[])?)), sorted(&batches.concat()));
+    // What is written from now on is not behind the garbage: it survives the next crash.
+    fixture.api.ingest(&[event("afterwards")], None)?.succeeded()?;
+    let fixture = fixture.crash(|| Ok(()))?;
+    assert_eq!(fixture.api.all(&[])?.len(), 16);
+    Ok(())
+}
+
+#[test]
+fn a_log_that_was_cut_short_costs_its_last_batch_whole_and_no_other() -> Result<()> {
+    let (fixture, batches) = with_batches()?;
+    let data_dir = fixture.data_dir();
+    let mut fixture = fixture.crash(|| {
+        let log = newest_log(&data_dir)?;
+        let bytes = fs::read(&log)?;
+        Ok(fs::write(&log, &bytes[..bytes.len() - 3])?)
+    })?;
+    assert_eq!(sorted(&event_ids(&fixture.api.all(&[])?)), sorted(&batches[..4].concat()));
+    let said = fixture.server.process().output();
+    assert!(said.contains(".wal"), "no word about the damage: {said}");
+    // The batch is unknown again, so its client can send it once more.
+    let again = fixture.api.ingest(&events(&batches[4]), Some("client:4"))?.succeeded()?;
+    assert_eq!(again.body["duplicate"], json!(false));
+    let fixture = fixture.crash(|| Ok(()))?;
+    assert_eq!(sorted(&event_ids(&fixture.api.all(&[])?)), sorted(&batches.concat()));
+    Ok(())
+}
+
+#[test]
+fn a_damaged_segment_is_named_and_the_others_are_served() -> Result<()> {
+    let fixture = Fixture::start()?;
+    for day in ["2026-01-30", "2026-01-31"] {
+        let mut records = events(&ids(day, 50));
+        for record in &mut records {
+            record["time"] = json!(format!("{day}T12:00:00Z"));
+        }
+        fixture.api.ingest(&records, None)?.succeeded()?;
+    }
+    let data_dir = fixture.data_dir();
+    let mut fixture = fixture.restart(|| {
+        let segments = files(&data_dir.join("segments"), "parquet")?;
+        let damaged = segments.iter().find(|path| path.to_string_lossy().contains("2026-01-30"));
+        let damaged = damaged.with_context(|| format!("no segment of 2026-01-30: {segments:?}"))?;
+        let mut bytes = fs::read(damaged)?;
+        bytes.iter_mut().skip(4).for_each(|byte| *byte ^= 0x5a);
+        Ok(fs::write(damaged, bytes)?)
+    })?;
+    let whole = fixture.api.all(&[("from", "2026-01-31T00:00:00Z")])?;
+    assert_eq!(sorted(&event_ids(&whole)), sorted(&ids("2026-01-31", 50)));
+    let touched = fixture.api.get("/api/v1/logs", &[("to", "2026-01-31T00:00:00Z")])?;
+    let told = format!("{}{}", touched.text, fixture.server.process().output());
+    assert!(told.contains(".parquet"), "the damaged segment is not named: {told}");
+    fixture.api.ingest(&[event("afterwards")], None)?.succeeded()?;
+    let found = fixture.api.all(&[("q", "afterwards"), ("from", "2026-01-31T00:00:00Z")])?;
+    assert_eq!(event_ids(&found), ["afterwards"]);
+    Ok(())
+}

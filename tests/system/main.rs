@@ -1,0 +1,25 @@
+//! The whole system as its users meet it: the real program `millpond`, started on a temporary directory and asked over
+//! loopback. Run by `cargo xtask test`, or after `cargo build --workspace` by
+//! `cargo test --workspace --features millpond-system-tests/system --test system`.
+//!
+//! A test may wait for something to happen, but none asserts how long it took.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "indexing serde_json's values answers null; the rest is a test's own"
+)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "damaging files is what some of these tests are for"
+)]
+#![expect(clippy::print_stdout, reason = "the test runner shows it when the test fails")]
+
+mod access;
+mod crash;
+mod damage;
+mod fixture;
+mod full_disk;
+mod hostile;
+mod ingest;
+mod program;
+mod query;
+mod stream;

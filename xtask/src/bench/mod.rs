@@ -1,0 +1,97 @@
+//! `cargo xtask bench`: what ingest, disk, five queries and a log call cost, recorded in `bench/runs/`.
+//!
+//! It measures and claims nothing; a run names the machine, the commit and the command.
+
+mod calls;
+mod drive;
+mod lines;
+mod machine;
+mod queries;
+mod report;
+mod usage;
+
+use std::{fs, time::Duration};
+
+use anyhow::Result;
+use millpond_system_tests::{Serve, Server};
+
+use self::{report::Report, usage::Usage};
+use crate::{interrupt::Interrupt, screen, workspace};
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// How many lines of `bench/gen_logs.py` are ingested.
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    lines: usize,
+    /// How many connections send at once.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    connections: usize,
+    /// Only the server: leave the cost of a log call out.
+    #[arg(long)]
+    server_only: bool,
+}
+
+/// Idle for so long means that everything in the background is done.
+const SETTLED: Duration = Duration::from_secs(5);
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let interrupt = Interrupt::install()?;
+    screen::heading("Building in release mode");
+    workspace::build(true)?;
+    screen::heading(&format!("{} lines of bench/gen_logs.py", options.lines));
+    let lines = lines::Lines::generate(options.lines)?;
+    println!("{} bytes", lines.bytes());
+
+    screen::heading("Ingest over HTTP");
+    let folder = workspace::target().join("bench/server");
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+    let mut server =
+        Serve::new(&workspace::program("millpond", true), &folder.join("data")).start()?;
+    let api = server.first_api()?;
+    let before = Usage::of(server.process().id())?;
+    let sent = drive::ingest(&api, &lines, options.connections, &interrupt)?;
+    let acknowledged = Usage::of(server.process().id())?;
+    settle(&mut server, &interrupt)?;
+    let settled = Usage::of(server.process().id())?;
+    let serve = server.stop()?;
+    let disk_bytes = usage::bytes_below(&serve.data_dir)?;
+
+    screen::heading("Five queries over HTTP, after a restart");
+    let mut server = serve.start()?;
+    let answers = queries::run(&api, &lines, &interrupt)?;
+    let queried = Usage::of(server.process().id())?;
+    server.stop()?;
+
+    let calls = if options.server_only { Vec::new() } else { calls::run()? };
+    let report = Report {
+        lines: &lines,
+        options,
+        sent,
+        before,
+        acknowledged,
+        settled,
+        queried,
+        disk_bytes,
+        answers,
+        calls,
+    };
+    report.write()
+}
+
+/// Waits until the server's processor time stands still.
+fn settle(server: &mut Server, interrupt: &Interrupt) -> Result<()> {
+    let id = server.process().id();
+    let mut cpu = Usage::of(id)?.cpu_seconds;
+    loop {
+        interrupt.pause(SETTLED)?;
+        let now = Usage::of(id)?.cpu_seconds;
+        // Two ticks of the kernel's clock: a heartbeat, not work.
+        if now - cpu <= 0.02 {
+            return Ok(());
+        }
+        cpu = now;
+    }
+}

@@ -1,0 +1,127 @@
+//! A run as a person reads it (Markdown) and as a program does (JSON), in `bench/runs/DATE-MACHINE/`.
+
+use std::{fmt::Write, fs};
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::{
+    Options, calls::Call, drive::Sent, lines::Lines, machine, queries::Answer, usage::Usage,
+};
+use crate::{screen, workspace};
+
+pub(crate) struct Report<'a> {
+    pub(crate) lines: &'a Lines,
+    pub(crate) options: &'a Options,
+    pub(crate) sent: Sent,
+    pub(crate) before: Usage,
+    pub(crate) acknowledged: Usage,
+    pub(crate) settled: Usage,
+    pub(crate) queried: Usage,
+    pub(crate) disk_bytes: u64,
+    pub(crate) answers: Vec<Answer>,
+    pub(crate) calls: Vec<Call>,
+}
+
+impl Report<'_> {
+    /// Writes both files and shows the first.
+    pub(crate) fn write(&self) -> Result<()> {
+        let date = jiff::Timestamp::now().strftime("%F");
+        let folder = format!("bench/runs/{date}-{}", machine::short_name());
+        fs::create_dir_all(workspace::path(&folder))?;
+        let markdown = self.markdown()?;
+        save(&format!("{folder}/README.md"), &markdown)?;
+        save(&format!("{folder}/result.json"), &format!("{:#}\n", self.json()?))?;
+        screen::heading(&folder);
+        print!("{markdown}");
+        Ok(())
+    }
+
+    fn cpu_acknowledged(&self) -> f64 {
+        self.acknowledged.cpu_seconds - self.before.cpu_seconds
+    }
+
+    fn cpu_settled(&self) -> f64 {
+        self.settled.cpu_seconds - self.before.cpu_seconds
+    }
+
+    fn command(&self) -> String {
+        let Options { lines, connections, .. } = self.options;
+        format!("cargo xtask bench --lines {lines} --connections {connections}")
+    }
+
+    fn markdown(&self) -> Result<String> {
+        let mut text = String::new();
+        writeln!(text, "# Benchmark run\n\n- machine: {}", machine::description())?;
+        writeln!(text, "- commit: {}\n- command: `{}`", machine::commit()?, self.command())?;
+        writeln!(text, "\n## Ingest\n\n| what | value |\n| --- | ---: |")?;
+        let (wall, megabyte) = (self.sent.wall.as_secs_f64(), 1e6);
+        writeln!(text, "| lines | {} |", self.lines.count)?;
+        writeln!(text, "| bytes sent | {:.1} MB |", self.lines.bytes() as f64 / megabyte)?;
+        writeln!(text, "| requests | {} |", self.sent.requests)?;
+        writeln!(text, "| asked to come back later | {} |", self.sent.postponed)?;
+        writeln!(text, "| wall time | {wall:.2} s |")?;
+        writeln!(text, "| lines per second | {:.0} |", self.lines.count as f64 / wall)?;
+        writeln!(
+            text,
+            "| CPU-seconds of the server, all acknowledged | {:.2} |",
+            self.cpu_acknowledged()
+        )?;
+        writeln!(
+            text,
+            "| CPU-seconds of the server, all in segments | {:.2} |",
+            self.cpu_settled()
+        )?;
+        writeln!(
+            text,
+            "| peak memory | {:.1} MB |",
+            self.settled.memory_bytes_peak as f64 / megabyte
+        )?;
+        writeln!(
+            text,
+            "| data directory after a stop | {:.1} MB |",
+            self.disk_bytes as f64 / megabyte
+        )?;
+        writeln!(text, "\n## Queries\n\nOver HTTP, after a restart; milliseconds.\n")?;
+        writeln!(text, "| question | found | first | median |\n| --- | ---: | ---: | ---: |")?;
+        for Answer { question, found, first_ms, median_ms } in &self.answers {
+            writeln!(text, "| {question} | {found} | {first_ms:.1} | {median_ms:.1} |")?;
+        }
+        writeln!(
+            text,
+            "\nPeak memory: {:.1} MB.",
+            self.queried.memory_bytes_peak as f64 / megabyte
+        )?;
+        for Call { command, output } in &self.calls {
+            writeln!(text, "\n## `{command}`\n\n```text\n{}\n```", output.trim_end())?;
+        }
+        Ok(text)
+    }
+
+    fn json(&self) -> Result<Value> {
+        let answers: Vec<_> = self.answers.iter().map(|answer| {
+            let Answer { question, found, first_ms, median_ms } = answer;
+            json!({ "question": question, "found": found, "first_ms": first_ms, "median_ms": median_ms })
+        }).collect();
+        let calls: Vec<_> = self
+            .calls
+            .iter()
+            .map(|call| json!({ "command": call.command, "output": call.output }))
+            .collect();
+        Ok(json!({
+            "machine": machine::description(), "commit": machine::commit()?, "command": self.command(),
+            "ingest": {
+                "lines": self.lines.count, "bytes": self.lines.bytes(), "requests": self.sent.requests,
+                "postponed": self.sent.postponed, "wall_seconds": self.sent.wall.as_secs_f64(),
+                "cpu_seconds_acknowledged": self.cpu_acknowledged(), "cpu_seconds_settled": self.cpu_settled(),
+                "memory_bytes_peak": self.settled.memory_bytes_peak, "disk_bytes": self.disk_bytes,
+            },
+            "queries": answers, "queries_memory_bytes_peak": self.queried.memory_bytes_peak, "calls": calls,
+        }))
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a report that can be made again")]
+fn save(path: &str, text: &str) -> Result<()> {
+    Ok(fs::write(workspace::path(path), text)?)
+}

@@ -1,0 +1,88 @@
+//! What a person came for: a search, the shape of the traffic, one request through both services, the worst errors.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result};
+use millpond_system_tests::Api;
+use serde_json::Value;
+
+use super::{
+    histogram,
+    system::{SERVICES, System},
+};
+use crate::{
+    screen::{bold, dim, heading, red},
+    workspace,
+};
+
+/// `millpond query`, as a person would type it.
+pub(crate) fn search(system: &System) -> Result<()> {
+    heading("millpond query --limit 5 'level:error service:shop'");
+    let query = ["query", "--limit", "5", "level:error service:shop"];
+    print!("{}", workspace::output(&mut system.millpond(&query))?);
+    Ok(())
+}
+
+pub(crate) fn histogram(api: &Api) -> Result<()> {
+    heading("Records over time, by level");
+    for line in histogram::draw(&api.aggregated(&[("interval", "1s")])?)? {
+        println!("{line}");
+    }
+    Ok(())
+}
+
+/// Shows the first of `traces` that both services wrote to; whether there is one.
+pub(crate) fn trace(api: &Api, traces: &[String]) -> Result<bool> {
+    heading("One request, by its trace id");
+    for trace_id in traces {
+        let records = api.trace(trace_id)?;
+        let services: BTreeSet<_> =
+            records.iter().filter_map(|record| record["service"].as_str()).collect();
+        if SERVICES.iter().all(|service| services.contains(service)) {
+            println!("{}", dim(&format!("GET /api/v1/logs/trace/{trace_id}")));
+            records.iter().for_each(|record| println!("{}", line(record)));
+            return Ok(true);
+        }
+    }
+    println!("{}", red("no trace spans both services"));
+    Ok(false)
+}
+
+fn line(record: &Value) -> String {
+    let text = |key: &str| record[key].as_str().unwrap_or("?").to_owned();
+    let time = text("time").get(11..23).unwrap_or("?").to_owned();
+    let level = format!("{:<8}", text("level"));
+    let level = if matches!(level.trim(), "error" | "critical") { red(&level) } else { level };
+    format!("{} {level} {:<9} {}", dim(&time), text("service"), text("message"))
+}
+
+pub(crate) fn top_errors(api: &Api) -> Result<()> {
+    heading("Top errors");
+    let aggregated = api.aggregated(&[])?;
+    let errors = aggregated
+        .get("top_errors")
+        .and_then(Value::as_array)
+        .context("`top_errors` is no array")?;
+    for error in errors.iter().take(5) {
+        println!("{:>6}  {}", error["count"], error["message"].as_str().unwrap_or("?"));
+    }
+    Ok(())
+}
+
+pub(crate) fn what_to_try_next(system: &System) {
+    heading("Everything is still up. What to try next");
+    let (url, key) = (system.url(), system.api().key().to_owned());
+    let millpond = system.millpond(&[]).get_program().to_string_lossy().into_owned();
+    let millpond = millpond.replace(&format!("{}/", workspace::root().display()), "");
+    println!("export MILLPOND_ENDPOINT={url} MILLPOND_API_KEY={key}");
+    println!("{millpond} tail");
+    println!("{millpond} query 'level:error service:shop'");
+    println!(
+        "curl -H 'Content-Type: application/json' -d '{{\"item\":\"lamp\",\"quantity\":1,\"amount\":120}}' {}/orders",
+        system.service_url("shop")
+    );
+    println!(
+        "curl -H \"X-API-Key: $MILLPOND_API_KEY\" \"$MILLPOND_ENDPOINT/api/v1/logs/aggregated\""
+    );
+    println!("{}", bold("Ctrl-C ends it."));
+}

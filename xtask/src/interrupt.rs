@@ -1,0 +1,60 @@
+//! Ctrl-C and SIGTERM as a value: a wait that they end, so that children are ended in order before we go.
+
+use std::{
+    sync::mpsc::{Receiver, RecvTimeoutError, sync_channel},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+
+/// The receiving end of the signals.
+pub(crate) struct Interrupt(Receiver<()>);
+
+impl Interrupt {
+    /// Takes SIGINT, SIGTERM and SIGHUP over. Once in a process.
+    pub(crate) fn install() -> Result<Self> {
+        // One is enough: the second Ctrl-C says nothing new.
+        let (sender, receiver) = sync_channel(1);
+        let told = move || {
+            let _ = sender.try_send(());
+        };
+        ctrlc::set_handler(told).context("take over Ctrl-C")?;
+        Ok(Self(receiver))
+    }
+
+    /// Waits for `duration`; an error if a signal came.
+    pub(crate) fn pause(&self, duration: Duration) -> Result<()> {
+        match self.0.recv_timeout(duration) {
+            Err(RecvTimeoutError::Timeout) => Ok(()),
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => bail!("interrupted"),
+        }
+    }
+
+    /// An error if a signal came.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.pause(Duration::ZERO)
+    }
+
+    /// Waits until `done`, asking ten times a second; an error if a signal came or `patience` ended.
+    pub(crate) fn wait_until(
+        &self,
+        what: &str,
+        patience: Duration,
+        mut done: impl FnMut() -> Result<bool>,
+    ) -> Result<()> {
+        let deadline = Instant::now() + patience;
+        while !done()? {
+            if Instant::now() > deadline {
+                bail!("waited {patience:?} for {what}");
+            }
+            self.pause(Duration::from_millis(100))?;
+        }
+        Ok(())
+    }
+
+    /// Waits for a signal.
+    pub(crate) fn wait(&self) {
+        // The handler lives as long as the process; either way it is time to go.
+        let _ = self.0.recv();
+    }
+}
