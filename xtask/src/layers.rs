@@ -16,7 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("millpond", &["millpond-queue", "millpond-wire", "millpond-record"]),
     ("millpond-tracing", &["millpond", "millpond-record"]),
     ("millpond-python", &["millpond", "millpond-record"]),
-    ("millpond-store", &["millpond-query", "millpond-record"]),
+    ("millpond-store", &["millpond-query", "millpond-wire", "millpond-record"]),
     ("millpond-server", &["millpond-query", "millpond-store", "millpond-record"]),
     ("millpond-cli", &["millpond-server", "millpond-query", "millpond-store", "millpond-record"]),
     ("millpond-example-axum", &["millpond", "millpond-tracing"]),
