@@ -1,7 +1,8 @@
-//! The demo's three processes: the server, the shop (FastAPI, Python package) and the payments (axum, Rust crate).
+//! The demo's three processes: the server, orders (FastAPI, Python package) and payments (axum, Rust crate).
 
 use std::{
     fs,
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -14,8 +15,8 @@ use super::{PATIENCE, ground_truth};
 use crate::{interrupt::Interrupt, python, screen, workspace};
 
 /// The services by name, in the order in which a request meets them.
-pub(crate) const SERVICES: [&str; 2] = [SHOP, PAYMENTS];
-pub(crate) const SHOP: &str = "shop";
+pub(crate) const SERVICES: [&str; 2] = [ORDERS, PAYMENTS];
+pub(crate) const ORDERS: &str = "orders";
 pub(crate) const PAYMENTS: &str = "payments";
 
 /// Folders of one run.
@@ -104,27 +105,21 @@ impl System {
     pub(crate) fn start_services(&mut self, interrupt: &Interrupt) -> Result<()> {
         let mut payments = workspace::command(workspace::program("payments", self.release));
         payments.env("PORT", "0");
-        self.start_service(PAYMENTS, payments, "listening on ")?;
+        self.start_service(PAYMENTS, payments)?;
         interrupt.check()?;
 
-        let mut shop = python::program("python", "examples/fastapi");
-        shop.args(["-m", "uvicorn", "app:app", "--host", "127.0.0.1", "--port", "0"]);
-        shop.env("PAYMENTS_URL", self.service_url(PAYMENTS));
-        self.start_service(SHOP, shop, "running on ")?;
+        let mut orders = python::program("python", "examples/fastapi");
+        orders.arg("main.py").env("PORT", "0").env("PAYMENTS_URL", self.service_url(PAYMENTS));
+        self.start_service(ORDERS, orders)?;
         interrupt.check()
     }
 
-    fn start_service(
-        &mut self,
-        name: &'static str,
-        mut command: Command,
-        marker: &str,
-    ) -> Result<()> {
+    fn start_service(&mut self, name: &'static str, mut command: Command) -> Result<()> {
         command.env("MILLPOND_ENDPOINT", self.url()).env("MILLPOND_API_KEY", &self.key);
         command.env("GROUND_TRUTH", ground_truth::file(&self.place.folder, name));
         let log = self.place.folder.join(format!("{name}.log"));
         let mut process = Process::start(name, &mut command, &log)?;
-        let url = process.line_after(marker, PATIENCE)?;
+        let url = process.line_after("listening on ", PATIENCE)?;
         let url = url.split_whitespace().next().unwrap_or_default().to_owned();
         announce(name, &url, &process);
         self.services.push(Service { name, url, process });
@@ -147,10 +142,12 @@ impl System {
 
     /// SIGTERM for the services; their exit delivers what they still hold.
     pub(crate) fn stop_services(&mut self) -> Result<()> {
-        // The shop first: it may still ask payments.
+        // Orders first: it may still ask payments.
         while let Some(Service { name, mut process, .. }) = self.services.pop() {
             let status = process.terminate(PATIENCE)?;
-            ensure!(status.success(), "{name} ended with {status}:\n{}", process.tail(20));
+            // uvicorn takes the signal, ends in order, and then dies of it.
+            let in_order = status.success() || status.signal() == Some(SIGTERM);
+            ensure!(in_order, "{name} ended with {status}:\n{}", process.tail(20));
         }
         Ok(())
     }
@@ -181,6 +178,8 @@ fn show_tail(log: &Path) {
 fn announce(name: &str, url: &str, process: &Process) {
     println!("{name:<8} {url}  {}", screen::dim(&format!("pid {}", process.id())));
 }
+
+const SIGTERM: i32 = 15;
 
 /// How long the server stays away at least.
 pub(crate) const OUTAGE: Duration = Duration::from_secs(1);
