@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
+use jiff::Timestamp;
 use millpond_system_tests::Api;
 use serde_json::Value;
 
@@ -23,9 +24,11 @@ pub(crate) fn search(system: &System) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn histogram(api: &Api) -> Result<()> {
+pub(crate) fn histogram(api: &Api, from: Timestamp) -> Result<()> {
     heading("Records over time, by level");
-    for line in histogram::draw(&api.aggregated(&[("interval", "1s")])?)? {
+    let (from, to) = (from.to_string(), Timestamp::now().to_string());
+    let asked = [("from", from.as_str()), ("to", to.as_str()), ("interval", "1s")];
+    for line in histogram::draw(&api.aggregated(&asked)?)? {
         println!("{line}");
     }
     Ok(())
