@@ -6,6 +6,8 @@ mod remote;
 mod render;
 mod serve;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 /// Structured logs, from the line of code that wrote them to the person who asks about them.
@@ -29,11 +31,18 @@ enum Command {
     Tail(read::TailArguments),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Arguments::parse().command {
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Key(command) => key::run(command),
         Command::Query(arguments) => read::query(&arguments),
         Command::Tail(arguments) => read::tail(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            anstream::eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

@@ -1,6 +1,10 @@
 //! `millpond serve`.
 
-use std::{io::Write, net::SocketAddr, path::PathBuf};
+use std::{
+    io::{IsTerminal, Write},
+    net::SocketAddr,
+    path::PathBuf,
+};
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -22,10 +26,11 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<()> {
-    tracing_subscriber::registry()
-        .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false))
-        .with(LevelFilter::INFO)
-        .init();
+    let log = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
+    tracing_subscriber::registry().with(log).with(LevelFilter::INFO).init();
     let config = Config { data_directory: arguments.data_dir, address: arguments.address };
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(&config))
 }

@@ -43,7 +43,12 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Parameters<T> {
         let parsed: Result<Query<T>, QueryRejection> = Query::try_from_uri(&parts.uri);
         match parsed {
             Ok(Query(parameters)) => Ok(Self(parameters)),
-            Err(rejection) => Err(ApiError::parameter(rejection.body_text())),
+            Err(rejection) => {
+                let text = rejection.body_text();
+                let reason =
+                    text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
+                Err(ApiError::parameter(reason))
+            }
         }
     }
 }
@@ -58,7 +63,7 @@ pub(crate) struct SearchParameters {
     service: Option<String>,
     level: Option<String>,
     trace_id: Option<String>,
-    limit: Option<usize>,
+    limit: Option<String>,
     cursor: Option<String>,
 }
 
@@ -101,18 +106,21 @@ fn time(name: &str, text: Option<&str>) -> Result<Option<Timestamp>, ApiError> {
     parsed.map_err(|error| ApiError::parameter(format!("{name}: {error}")))
 }
 
+fn limit(text: Option<&str>) -> Result<usize, ApiError> {
+    let Some(text) = text else { return Ok(PAGE_RECORDS) };
+    let limit = text.parse().ok().filter(|limit| (1..=PAGE_RECORDS_MAX).contains(limit));
+    limit.ok_or_else(|| {
+        ApiError::parameter(format!("limit: `{text}`, expected 1 to {PAGE_RECORDS_MAX}"))
+    })
+}
+
 pub(crate) async fn search(
     State(app): State<App>,
     caller: Caller,
     Parameters(parameters): Parameters<SearchParameters>,
 ) -> Result<Response, ApiError> {
     caller.require(Scope::Query)?;
-    let limit = parameters.limit.unwrap_or(PAGE_RECORDS);
-    if !(1..=PAGE_RECORDS_MAX).contains(&limit) {
-        return Err(ApiError::parameter(format!(
-            "limit: {limit}, expected 1 to {PAGE_RECORDS_MAX}"
-        )));
-    }
+    let limit = limit(parameters.limit.as_deref())?;
     let mut filter = filter(
         parameters.q.as_deref(),
         parameters.service.as_deref(),

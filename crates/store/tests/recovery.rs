@@ -1,5 +1,7 @@
 //! What a store holds after it was closed, killed, or damaged.
 
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::{fs, path::PathBuf};
