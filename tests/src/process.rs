@@ -100,16 +100,24 @@ impl Process {
         Ok(())
     }
 
+    /// SIGTERM, and does not wait.
+    ///
+    /// # Errors
+    /// The operating system refuses.
+    pub fn ask_to_end(&mut self) -> Result<()> {
+        if self.child.try_wait()?.is_none() {
+            let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+            kill_process(id.context("process id out of range")?, Signal::TERM)?;
+        }
+        Ok(())
+    }
+
     /// SIGTERM, and waits until it has ended by itself.
     ///
     /// # Errors
     /// It had not ended after `patience`; then it is killed.
     pub fn terminate(&mut self, patience: Duration) -> Result<ExitStatus> {
-        if let Some(status) = self.child.try_wait()? {
-            return Ok(status);
-        }
-        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        kill_process(id.context("process id out of range")?, Signal::TERM)?;
+        self.ask_to_end()?;
         if let Some(status) = wait_for(patience, || Ok(self.child.try_wait()?))? {
             return Ok(status);
         }

@@ -111,10 +111,15 @@ fn a_server_that_is_killed_again_and_again_loses_nothing_and_keeps_nothing_twice
     check(&fixture, &clients)
 }
 
-/// Kills and starts the server, each time after it has run for a while of random length.
+/// Kills and starts the server, each time after it has run for a while of random length. Every other time it is
+/// killed while it ends: it is then writing segments and the manifest and cutting the log.
 fn kill_in_rounds(mut fixture: Fixture, mut random: Random) -> Result<Fixture> {
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         pause(Duration::from_millis(20 + random.below(300)));
+        if round % 2 == 1 {
+            fixture.server.process().ask_to_end()?;
+            pause(Duration::from_millis(random.below(60)));
+        }
         fixture = fixture.crash(|| Ok(()))?;
     }
     Ok(fixture)

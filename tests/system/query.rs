@@ -90,15 +90,17 @@ fn a_trace_is_told_oldest_first_across_services() -> Result<()> {
 #[test]
 fn counts_over_time_by_level_add_up_and_show_the_gaps() -> Result<()> {
     let fixture = stored()?;
-    let counts = fixture.api.aggregated(&[("interval", "1m")])?;
+    let window = [("from", "2026-01-31T12:00:00Z"), ("to", "2026-01-31T12:10:00Z")];
+    let counts = fixture.api.aggregated(&[&window[..], &[("interval", "1m")]].concat())?;
     assert_eq!(counts["total"], 4);
     let series = counts["timeseries"].as_array().cloned().unwrap_or_default();
     let totals: Vec<_> = series.iter().map(|bucket| bucket["total"].as_u64()).collect();
-    let expected = [1, 1, 1, 0, 0, 0, 0, 0, 1].map(Some);
+    let expected = [0, 1, 1, 1, 0, 0, 0, 0, 0, 1].map(Some);
     assert_eq!(totals, expected);
-    assert_eq!(series[2]["by_level"], json!({ "error": 1 }));
+    assert_eq!(series[3]["by_level"], json!({ "error": 1 }));
     assert_eq!(counts["top_services"][0], json!({ "service": "api", "count": 3 }));
-    let errors = fixture.api.aggregated(&[("q", "level:error service:api")])?;
+    let errors =
+        fixture.api.aggregated(&[&window[..], &[("q", "level:error service:api")]].concat())?;
     assert_eq!(errors["total"], 1);
     assert_eq!(
         errors["top_errors"][0],

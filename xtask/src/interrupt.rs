@@ -2,7 +2,7 @@
 
 use std::{
     sync::mpsc::{Receiver, RecvTimeoutError, sync_channel},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
@@ -33,23 +33,6 @@ impl Interrupt {
     /// An error if a signal came.
     pub(crate) fn check(&self) -> Result<()> {
         self.pause(Duration::ZERO)
-    }
-
-    /// Waits until `done`, asking ten times a second; an error if a signal came or `patience` ended.
-    pub(crate) fn wait_until(
-        &self,
-        what: &str,
-        patience: Duration,
-        mut done: impl FnMut() -> Result<bool>,
-    ) -> Result<()> {
-        let deadline = Instant::now() + patience;
-        while !done()? {
-            if Instant::now() > deadline {
-                bail!("waited {patience:?} for {what}");
-            }
-            self.pause(Duration::from_millis(100))?;
-        }
-        Ok(())
     }
 
     /// Waits for a signal.

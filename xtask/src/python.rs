@@ -39,7 +39,7 @@ pub(crate) fn install(release: bool, more: &[&str]) -> Result<()> {
 
 /// The step: the package's own tests and its three checkers.
 pub(crate) fn check() -> Result<()> {
-    install(false, &["./python[dev]"])?;
+    install(false, &["./python[test]"])?;
     perform(program("ruff", "python").args(["check", "."]))?;
     perform(&mut program("mypy", "python"))?;
     perform(program("python", "python").args(["-m", "mypy.stubtest", "millpond._native"]))?;

@@ -10,10 +10,10 @@ mod queries;
 mod report;
 mod usage;
 
-use std::{fs, time::Duration};
+use std::fs;
 
 use anyhow::Result;
-use millpond_system_tests::{Serve, Server};
+use millpond_system_tests::Serve;
 
 use self::{report::Report, usage::Usage};
 use crate::{interrupt::Interrupt, screen, workspace};
@@ -30,9 +30,6 @@ pub(crate) struct Options {
     #[arg(long)]
     server_only: bool,
 }
-
-/// Idle for so long means that everything in the background is done.
-const SETTLED: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     let interrupt = Interrupt::install()?;
@@ -54,8 +51,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let before = Usage::of(server.process().id())?;
     let sent = drive::ingest(&api, &lines, options.connections, &interrupt)?;
     let acknowledged = Usage::of(server.process().id())?;
-    settle(&mut server, &interrupt)?;
-    let settled = Usage::of(server.process().id())?;
+    // Its end writes what is still hot to segments.
+    server.process().ask_to_end()?;
+    let settled = usage::until_end(server.process().id(), &interrupt)?;
     let serve = server.stop()?;
     let disk_bytes = usage::bytes_below(&serve.data_dir)?;
 
@@ -79,19 +77,4 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         calls,
     };
     report.write()
-}
-
-/// Waits until the server's processor time stands still.
-fn settle(server: &mut Server, interrupt: &Interrupt) -> Result<()> {
-    let id = server.process().id();
-    let mut cpu = Usage::of(id)?.cpu_seconds;
-    loop {
-        interrupt.pause(SETTLED)?;
-        let now = Usage::of(id)?.cpu_seconds;
-        // Two ticks of the kernel's clock: a heartbeat, not work.
-        if now - cpu <= 0.02 {
-            return Ok(());
-        }
-        cpu = now;
-    }
 }

@@ -10,6 +10,9 @@ use super::lines::Lines;
 use crate::interrupt::Interrupt;
 
 const REPEATS: usize = 15;
+/// All of the lines; counts without a window are of the last day.
+const FROM: (&str, &str) = ("from", "2026-01-31T00:00:00Z");
+const TO: (&str, &str) = ("to", "2026-02-02T00:00:00Z");
 
 pub(crate) struct Answer {
     pub(crate) question: &'static str,
@@ -35,14 +38,18 @@ fn questions(lines: &Lines) -> Result<[Question; 5]> {
     let question = |name, path, parameters| Question { name, path, parameters };
     Ok([
         question("a word, newest 100", logs(), vec![("q", "deadlock")]),
-        question("a phrase, counted", counts(), vec![("q", "\"upstream did not respond\"")]),
+        question(
+            "a phrase, counted",
+            counts(),
+            vec![("q", "\"upstream did not respond\""), FROM, TO],
+        ),
         question("a trace id", format!("/api/v1/logs/trace/{}", lines.a_trace_id()?), Vec::new()),
         question(
             "level and service, newest 100",
             logs(),
             vec![("q", "level:error service:payments")],
         ),
-        question("histogram by level, everything", counts(), Vec::new()),
+        question("histogram by level, everything", counts(), vec![FROM, TO]),
     ])
 }
 

@@ -46,8 +46,9 @@ impl Report<'_> {
     }
 
     fn command(&self) -> String {
-        let Options { lines, connections, .. } = self.options;
-        format!("cargo xtask bench --lines {lines} --connections {connections}")
+        let Options { lines, connections, server_only } = self.options;
+        let only = if *server_only { " --server-only" } else { "" };
+        format!("cargo xtask bench --lines {lines} --connections {connections}{only}")
     }
 
     fn markdown(&self) -> Result<String> {

@@ -1,11 +1,15 @@
 //! What a process has used, from `/proc`, and what a directory takes on disk.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use anyhow::{Context, Result};
 
+use crate::interrupt::Interrupt;
+
 /// Ticks of `/proc/PID/stat` in a second: 100 on every Linux that we run on.
 const TICKS_PER_SECOND: f64 = 100.0;
+
+const SAMPLE_EVERY: Duration = Duration::from_millis(10);
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Usage {
@@ -22,6 +26,23 @@ impl Usage {
         let cpu_seconds = cpu_seconds(&stat).context("/proc/PID/stat has another shape")?;
         let peak = memory_peak(&status).context("/proc/PID/status has no VmHWM")?;
         Ok(Self { cpu_seconds, memory_bytes_peak: peak })
+    }
+}
+
+/// Follows a child that was asked to end until it has: all the processor time it ever took, and its memory peak.
+/// The child must not have been waited for: only then does the kernel still tell.
+pub(crate) fn until_end(process: u32, interrupt: &Interrupt) -> Result<Usage> {
+    let mut peak = 0;
+    loop {
+        let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+        let ended = stat.rsplit_once(')').is_some_and(|(_, behind)| behind.starts_with(" Z"));
+        if ended {
+            let cpu_seconds = cpu_seconds(&stat).context("/proc/PID/stat has another shape")?;
+            return Ok(Usage { cpu_seconds, memory_bytes_peak: peak });
+        }
+        // The memory is gone a moment before the process is.
+        peak = Usage::of(process).map_or(peak, |usage| usage.memory_bytes_peak.max(peak));
+        interrupt.pause(SAMPLE_EVERY)?;
     }
 }
 

@@ -10,6 +10,7 @@ mod traffic;
 use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Result, ensure};
+use jiff::Timestamp;
 
 use self::{ground_truth::GroundTruth, system::System};
 use crate::{interrupt::Interrupt, python, screen, workspace};
@@ -63,13 +64,14 @@ fn watch(
         "{} requests, and SIGKILL for the server meanwhile",
         options.requests
     ));
+    let begun = Timestamp::now();
     let sent = traffic::drive(system, options.requests, interrupt)?;
     println!("{sent}");
     system.stop_services()?;
 
     let api = system.api();
     show::search(system)?;
-    show::histogram(&api)?;
+    show::histogram(&api, begun)?;
     let spans = show::trace(&api, &sent.traces)?;
     show::top_errors(&api)?;
 

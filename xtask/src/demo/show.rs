@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
+use jiff::Timestamp;
 use millpond_system_tests::Api;
 use serde_json::Value;
 
 use super::{
     histogram,
-    system::{SERVICES, System},
+    system::{ORDERS, SERVICES, System},
 };
 use crate::{
     screen::{bold, dim, heading, red},
@@ -17,15 +18,17 @@ use crate::{
 
 /// `millpond query`, as a person would type it.
 pub(crate) fn search(system: &System) -> Result<()> {
-    heading("millpond query --limit 5 'level:error service:shop'");
-    let query = ["query", "--limit", "5", "level:error service:shop"];
+    heading("millpond query --limit 5 'level:error service:orders'");
+    let query = ["query", "--limit", "5", "level:error service:orders"];
     print!("{}", workspace::output(&mut system.millpond(&query))?);
     Ok(())
 }
 
-pub(crate) fn histogram(api: &Api) -> Result<()> {
+pub(crate) fn histogram(api: &Api, from: Timestamp) -> Result<()> {
     heading("Records over time, by level");
-    for line in histogram::draw(&api.aggregated(&[("interval", "1s")])?)? {
+    let (from, to) = (from.to_string(), Timestamp::now().to_string());
+    let asked = [("from", from.as_str()), ("to", to.as_str()), ("interval", "1s")];
+    for line in histogram::draw(&api.aggregated(&asked)?)? {
         println!("{line}");
     }
     Ok(())
@@ -76,10 +79,10 @@ pub(crate) fn what_to_try_next(system: &System) {
     let millpond = millpond.replace(&format!("{}/", workspace::root().display()), "");
     println!("export MILLPOND_ENDPOINT={url} MILLPOND_API_KEY={key}");
     println!("{millpond} tail");
-    println!("{millpond} query 'level:error service:shop'");
+    println!("{millpond} query 'level:error service:orders'");
     println!(
-        "curl -H 'Content-Type: application/json' -d '{{\"item\":\"lamp\",\"quantity\":1,\"amount\":120}}' {}/orders",
-        system.service_url("shop")
+        "curl -H 'Content-Type: application/json' -d '{{\"customer_id\":\"ann\",\"amount_cents\":1290}}' {}/orders",
+        system.service_url(ORDERS)
     );
     println!(
         "curl -H \"X-API-Key: $MILLPOND_API_KEY\" \"$MILLPOND_ENDPOINT/api/v1/logs/aggregated\""

@@ -1,8 +1,8 @@
-//! The demo's three processes: the server, the shop (FastAPI, Python package) and the payments (axum, Rust crate).
+//! The demo's three processes: the server, orders (FastAPI, Python package) and payments (axum, Rust crate).
 
 use std::{
     fs,
-    net::TcpListener,
+    os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -15,7 +15,9 @@ use super::{PATIENCE, ground_truth};
 use crate::{interrupt::Interrupt, python, screen, workspace};
 
 /// The services by name, in the order in which a request meets them.
-pub(crate) const SERVICES: [&str; 2] = ["shop", "payments"];
+pub(crate) const SERVICES: [&str; 2] = [ORDERS, PAYMENTS];
+pub(crate) const ORDERS: &str = "orders";
+pub(crate) const PAYMENTS: &str = "payments";
 
 /// Folders of one run.
 pub(crate) struct Place {
@@ -43,6 +45,12 @@ impl Place {
     }
 }
 
+struct Service {
+    name: &'static str,
+    url: String,
+    process: Process,
+}
+
 /// Everything that runs. Dropping it ends all of it.
 pub(crate) struct System {
     place: Place,
@@ -51,8 +59,7 @@ pub(crate) struct System {
     server: Option<Server>,
     serve: Serve,
     key: String,
-    services: Vec<Process>,
-    ports: [u16; 2],
+    services: Vec<Service>,
 }
 
 impl System {
@@ -63,14 +70,9 @@ impl System {
         let mut server = serve.start()?;
         let key = server.first_key()?;
         let serve = server.serve().clone();
-        println!(
-            "server   {}  {}",
-            server.url(),
-            screen::dim(&format!("pid {}", server.process().id()))
-        );
-        let ports = free_ports()?;
+        announce("server", &server.url(), server.process());
         let services = Vec::new();
-        let mut system = Self { place, release, server: Some(server), serve, key, services, ports };
+        let mut system = Self { place, release, server: Some(server), serve, key, services };
         system.start_services(interrupt)?;
         Ok(system)
     }
@@ -85,10 +87,10 @@ impl System {
         format!("http://{}", self.serve.address)
     }
 
-    /// A service's address.
-    pub(crate) fn service_url(&self, service: &str) -> String {
-        let port = SERVICES.iter().zip(self.ports).find(|(name, _)| **name == service);
-        format!("http://127.0.0.1:{}", port.map_or(0, |(_, port)| port))
+    /// A service's address; empty while it is down.
+    pub(crate) fn service_url(&self, name: &str) -> String {
+        let service = self.services.iter().find(|service| service.name == name);
+        service.map_or_else(String::new, |service| service.url.clone())
     }
 
     /// The program `millpond`, told which server and key.
@@ -99,44 +101,29 @@ impl System {
         command
     }
 
-    /// Starts both services and waits until they answer.
+    /// Starts both services, each on the port that it is given, and waits until they listen.
     pub(crate) fn start_services(&mut self, interrupt: &Interrupt) -> Result<()> {
-        let [shop, payments] = [self.shop(), self.payments()];
-        for (name, mut command) in SERVICES.into_iter().zip([shop, payments]) {
-            command.env("MILLPOND_ENDPOINT", self.url()).env("MILLPOND_API_KEY", &self.key);
-            command.env("GROUND_TRUTH", ground_truth::file(&self.place.folder, name));
-            let log = self.place.folder.join(format!("{name}.log"));
-            let process = Process::start(name, &mut command, &log)?;
-            println!(
-                "{name:<8} {}  {}",
-                self.service_url(name),
-                screen::dim(&format!("pid {}", process.id()))
-            );
-            self.services.push(process);
-        }
-        for (process, port) in self.services.iter_mut().zip(self.ports) {
-            let what = format!("port {port} to answer");
-            interrupt.wait_until(&what, PATIENCE, || {
-                ensure!(process.ended()?.is_none(), "a service has ended:\n{}", process.tail(20));
-                Ok(std::net::TcpStream::connect(("127.0.0.1", port)).is_ok())
-            })?;
-        }
+        let mut payments = workspace::command(workspace::program("payments", self.release));
+        payments.env("PORT", "0");
+        self.start_service(PAYMENTS, payments)?;
+        interrupt.check()?;
+
+        let mut orders = python::program("python", "examples/fastapi");
+        orders.arg("main.py").env("PORT", "0").env("PAYMENTS_URL", self.service_url(PAYMENTS));
+        self.start_service(ORDERS, orders)?;
+        interrupt.check()
+    }
+
+    fn start_service(&mut self, name: &'static str, mut command: Command) -> Result<()> {
+        command.env("MILLPOND_ENDPOINT", self.url()).env("MILLPOND_API_KEY", &self.key);
+        command.env("GROUND_TRUTH", ground_truth::file(&self.place.folder, name));
+        let log = self.place.folder.join(format!("{name}.log"));
+        let mut process = Process::start(name, &mut command, &log)?;
+        let url = process.line_after("listening on ", PATIENCE)?;
+        let url = url.split_whitespace().next().unwrap_or_default().to_owned();
+        announce(name, &url, &process);
+        self.services.push(Service { name, url, process });
         Ok(())
-    }
-
-    fn shop(&self) -> Command {
-        let mut uvicorn = python::program("python", "examples/fastapi");
-        let [port, _] = self.ports.map(|port| port.to_string());
-        uvicorn.args(["-m", "uvicorn", "app:app", "--host", "127.0.0.1", "--port", &port]);
-        uvicorn.env("PAYMENTS_URL", self.service_url("payments"));
-        uvicorn
-    }
-
-    fn payments(&self) -> Command {
-        let mut axum = workspace::command(workspace::program("example-axum", self.release));
-        let [_, port] = self.ports;
-        axum.env("ADDRESS", format!("127.0.0.1:{port}"));
-        axum
     }
 
     /// SIGKILL for the server.
@@ -155,8 +142,12 @@ impl System {
 
     /// SIGTERM for the services; their exit delivers what they still hold.
     pub(crate) fn stop_services(&mut self) -> Result<()> {
-        for mut service in self.services.drain(..) {
-            service.terminate(PATIENCE)?;
+        // Orders first: it may still ask payments.
+        while let Some(Service { name, mut process, .. }) = self.services.pop() {
+            let status = process.terminate(PATIENCE)?;
+            // uvicorn takes the signal, ends in order, and then dies of it.
+            let in_order = status.success() || status.signal() == Some(SIGTERM);
+            ensure!(in_order, "{name} ended with {status}:\n{}", process.tail(20));
         }
         Ok(())
     }
@@ -184,11 +175,11 @@ fn show_tail(log: &Path) {
     }
 }
 
-/// Two ports that are free now; both are held until both are known.
-fn free_ports() -> Result<[u16; 2]> {
-    let [first, second] = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
-    Ok([first.local_addr()?.port(), second.local_addr()?.port()])
+fn announce(name: &str, url: &str, process: &Process) {
+    println!("{name:<8} {url}  {}", screen::dim(&format!("pid {}", process.id())));
 }
+
+const SIGTERM: i32 = 15;
 
 /// How long the server stays away at least.
 pub(crate) const OUTAGE: Duration = Duration::from_secs(1);

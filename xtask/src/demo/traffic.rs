@@ -11,7 +11,9 @@ use std::{
 use anyhow::{Context, Result, bail};
 use millpond_system_tests::pause;
 
-use super::system::{OUTAGE, System};
+use serde_json::{Value, json};
+
+use super::system::{ORDERS, OUTAGE, PAYMENTS, System};
 use crate::{interrupt::Interrupt, screen};
 
 const CLIENTS: usize = 4;
@@ -39,7 +41,7 @@ impl fmt::Display for Sent {
 /// One request and what it is for.
 struct Request {
     url: String,
-    body: serde_json::Value,
+    body: Option<Value>,
     trace_id: String,
     crosses: bool,
 }
@@ -52,7 +54,7 @@ struct Answer {
 
 /// Sends `requests`; kills the server after 40 % of them and has it back after 60 %.
 pub(crate) fn drive(system: &mut System, requests: usize, interrupt: &Interrupt) -> Result<Sent> {
-    let urls = [system.service_url("shop"), system.service_url("payments")];
+    let urls = [system.service_url(ORDERS), system.service_url(PAYMENTS)];
     let (next, done, stopped) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
     let begun = Instant::now();
     let client = || -> Result<Vec<Answer>> {
@@ -147,29 +149,44 @@ fn agent() -> ureq::Agent {
     config.timeout_global(Some(super::PATIENCE)).build().into()
 }
 
-/// Most requests are orders at the shop, which asks payments; some go to payments directly; some fail.
-fn request(urls: &[String; 2], index: usize) -> Request {
-    let [shop, payments] = urls;
-    let direct = index % 5 == 4;
-    let url = if direct { format!("{payments}/pay") } else { format!("{shop}/orders") };
-    // An amount that payments declines comes every so often.
-    let amount = if index.is_multiple_of(13) { 100_000 } else { 100 + index };
-    Request {
-        url,
-        body: serde_json::json!({ "item": "lamp", "quantity": 1 + index % 3, "amount": amount }),
-        trace_id: format!("{:016x}{index:016x}", 0x6d69_6c6c_706f_6e64_u64),
-        crosses: !direct,
-    }
+/// Most requests are orders, which orders asks payments about; some look an order up, some go to payments directly,
+/// some fail.
+fn request([orders, payments]: &[String; 2], index: usize) -> Request {
+    // No card takes more than 1,000,000 cents; a bug and declined cards are in the services.
+    let amount_cents = if index % 29 == 7 { 2_000_000 } else { 500 + index };
+    let (url, body, crosses) = match index % 10 {
+        8 => (format!("{orders}/orders/{}", index / 2), None, false),
+        9 => {
+            let charge = json!({ "order_number": 100_000 + index, "amount_cents": amount_cents });
+            (format!("{payments}/charge"), Some(charge), false)
+        }
+        _ => {
+            let order =
+                json!({ "customer_id": format!("c-{}", index % 50), "amount_cents": amount_cents });
+            (format!("{orders}/orders"), Some(order), true)
+        }
+    };
+    Request { url, body, trace_id: trace_id(index), crosses }
+}
+
+/// Known beforehand, so that what is found under it owes nothing to what the services say.
+fn trace_id(index: usize) -> String {
+    format!("6d696c6c706f6e64{index:016x}")
 }
 
 fn send(agent: &ureq::Agent, request: Request) -> Result<Answer> {
-    let traceparent = format!("00-{}-{:016x}-01", request.trace_id, 1);
-    let post = agent.post(&request.url).header("traceparent", traceparent);
-    let post = post.header("Content-Type", "application/json");
-    let body = serde_json::to_vec(&request.body)?;
-    let mut response = post.send(&body).with_context(|| format!("POST {}", request.url))?;
-    let status = response.status().as_u16();
+    let Request { url, body, trace_id, crosses } = request;
+    let traceparent = format!("00-{trace_id}-{:016x}-01", 1);
+    let answer = match &body {
+        None => agent.get(&url).header("traceparent", traceparent).call(),
+        Some(body) => {
+            let post = agent.post(&url).header("traceparent", traceparent);
+            post.header("Content-Type", "application/json").send(body.to_string())
+        }
+    };
+    let mut answer = answer.with_context(|| format!("ask {url}"))?;
+    let status = answer.status().as_u16();
     // Read to its end, so that the connection can be used again.
-    response.body_mut().read_to_vec()?;
-    Ok(Answer { status, trace_id: request.trace_id, crosses: request.crosses })
+    answer.body_mut().read_to_vec()?;
+    Ok(Answer { status, trace_id, crosses })
 }
