@@ -1,10 +1,15 @@
 //! A server for tests: real sockets, the standard library, and a script of what goes wrong.
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that fails panics")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test that fails panics"
+)]
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, VecDeque},
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
@@ -63,7 +68,8 @@ impl Request {
 struct State {
     requests: Vec<Request>,
     script: VecDeque<Reply>,
-    keys: HashSet<String>,
+    /// Accepted and rejected records of each stored batch.
+    receipts: HashMap<String, (usize, usize)>,
     stored: Vec<String>,
     released: bool,
 }
@@ -105,9 +111,11 @@ impl Server {
         Self { address, shared }
     }
 
-    /// An address at which nobody listens.
+    /// An address at which nobody listens. Away from the one that all other sockets of the tests use where the
+    /// system has several, lest one of them gets its port.
     pub fn nowhere() -> SocketAddr {
-        TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+        let host = if cfg!(target_os = "linux") { "127.0.0.2:0" } else { "127.0.0.1:0" };
+        TcpListener::bind(host).unwrap().local_addr().unwrap()
     }
 
     pub fn script(&self, replies: impl IntoIterator<Item = Reply>) {
@@ -167,7 +175,7 @@ fn serve(shared: &Shared, connection: usize, stream: TcpStream) {
     let mut writer = stream.try_clone().unwrap();
     let mut reader = BufReader::new(stream);
     while let Some(request) = read(connection, &mut reader) {
-        let Some((status, headers, body)) = answer(shared, request) else { return };
+        let Some((status, headers, body)) = answer(shared, &request) else { return };
         let headers: String =
             headers.iter().map(|(key, value)| format!("{key}: {value}\r\n")).collect();
         let text =
@@ -197,7 +205,7 @@ fn read(connection: usize, reader: &mut BufReader<TcpStream>) -> Option<Request>
     let mut text = String::new();
     match request.header("content-encoding") {
         Some("zstd") => {
-            text = String::from_utf8(zstd::decode_all(&*request.body).unwrap()).unwrap()
+            text = String::from_utf8(zstd::decode_all(&*request.body).unwrap()).unwrap();
         }
         Some("gzip") => {
             flate2::read::GzDecoder::new(&*request.body).read_to_string(&mut text).unwrap();
@@ -212,7 +220,7 @@ fn read(connection: usize, reader: &mut BufReader<TcpStream>) -> Option<Request>
 
 type Answer = (u16, &'static [(&'static str, &'static str)], String);
 
-fn answer(shared: &Shared, request: Request) -> Option<Answer> {
+fn answer(shared: &Shared, request: &Request) -> Option<Answer> {
     let mut state = shared.state.lock().unwrap();
     let scripted = state.script.pop_front().or_else(|| shared.always.lock().unwrap().clone());
     let mut reply = scripted.unwrap_or(Reply::Accept);
@@ -224,17 +232,21 @@ fn answer(shared: &Shared, request: Request) -> Option<Answer> {
         }
         reply = Reply::Accept;
     }
-    let rejected = match reply {
-        Reply::Reject(rejected) => rejected,
-        Reply::Status(status, headers, body) => return Some((status, headers, body.to_owned())),
-        Reply::AtMost(lines) if request.lines.len() > lines => {
+    // What was stored before is answered as it was then, if it is answered at all.
+    let known = state.receipts.get(request.key()).copied();
+    let receipt = match reply {
+        Reply::Cut => return None,
+        Reply::Status(status, headers, body) if known.is_none() || status >= 500 => {
+            return Some((status, headers, body.to_owned()));
+        }
+        Reply::AtMost(lines) if known.is_none() && request.lines.len() > lines => {
             return Some((413, &[], String::new()));
         }
-        Reply::Cut => return None,
-        Reply::Accept | Reply::StoreAndCut | Reply::AtMost(_) | Reply::Hang => 0,
+        Reply::Reject(rejected) => known.unwrap_or((request.lines.len() - rejected, rejected)),
+        _ => known.unwrap_or((request.lines.len(), 0)),
     };
-    let accepted = request.lines.len() - rejected;
-    if state.keys.insert(request.key().to_owned()) {
+    let (accepted, rejected) = receipt;
+    if state.receipts.insert(request.key().to_owned(), receipt).is_none() {
         state.stored.extend_from_slice(&request.lines[rejected..]);
     }
     let body = format!(
