@@ -6,6 +6,7 @@ use std::{
     hash::{BuildHasher as _, RandomState},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    thread,
     time::Duration,
 };
 
@@ -72,10 +73,6 @@ impl Sender {
             let verdict = self.attempt();
             self.follow(verdict);
         }
-        while let Some(parcel) = self.parcels.pop_front() {
-            self.engine.queue.settle(parcel.batch, Settlement::dropped(DropReason::Closed));
-        }
-        self.engine.queue.discard(DropReason::Closed);
     }
 
     /// Sees to it that there is a parcel to be sent, or says that there won't be one.
@@ -217,6 +214,21 @@ impl Sender {
                 self.compression = simpler;
             }
             None => self.refused(Refusal::UnsupportedEncoding),
+        }
+    }
+}
+
+/// No record is left without a fate, whatever the thread ends for.
+impl Drop for Sender {
+    fn drop(&mut self) {
+        let reason = if thread::panicking() { DropReason::Panicked } else { DropReason::Closed };
+        while let Some(parcel) = self.parcels.pop_front() {
+            self.engine.queue.settle(parcel.batch, Settlement::dropped(reason));
+        }
+        if reason == DropReason::Closed {
+            self.engine.queue.discard(reason);
+        } else {
+            self.engine.sender_died();
         }
     }
 }
