@@ -245,8 +245,8 @@ pub(crate) async fn aggregated(
         "top_services": values(&services.rows, "service"),
         "top_errors": values(&messages.rows, "message"),
     });
-    if !counted.damaged.is_empty() {
-        answer["damaged"] = counted.damaged.into();
+    if let Some(members) = answer.as_object_mut().filter(|_| !counted.damaged.is_empty()) {
+        members.insert("damaged".to_owned(), counted.damaged.into());
     }
     Ok(Json(answer))
 }

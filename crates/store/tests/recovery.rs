@@ -4,7 +4,9 @@
 
 mod support;
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
+
+use fs_err as fs;
 
 use millpond_store::{AppendError, EmbeddedStore, OpenError, Order, Store};
 use support::{append, batch, everything, key, messages, project};
