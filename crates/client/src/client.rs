@@ -197,7 +197,7 @@ impl Drop for Shared {
 mod tests {
     use std::time::Duration;
 
-    use crate::{Client, DropReason, fork::pretend};
+    use crate::{Client, DropReason, Level, diagnostics::own_this_thread, fork::pretend};
 
     /// Nothing listens on the discard port of this machine.
     fn client() -> Client {
@@ -223,6 +223,19 @@ mod tests {
         pretend::PROCESS.set(Some(parent));
         assert_eq!(client.metrics().accepted, 0);
         pretend::PROCESS.set(None);
+    }
+
+    #[test]
+    fn what_our_own_thread_logs_is_nothing() {
+        let client = client();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                own_this_thread();
+                client.info("about our work").send();
+                client.submit(Level::Error, |_| panic!("not called"));
+            });
+        });
+        assert_eq!(client.metrics().accepted, 0);
     }
 
     #[test]

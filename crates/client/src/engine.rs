@@ -17,7 +17,7 @@ use crate::{
     sender::Sender,
 };
 
-/// Records that go by before starting the thread is tried again: it costs more than the record.
+/// Records that go by before starting the thread is tried again: it costs more than a record may.
 const START_ATTEMPT_INTERVAL: u32 = 64;
 
 /// What the builder decided.
@@ -87,9 +87,14 @@ impl Engine {
         // The handle is let go: nobody joins the thread, least of all a forked child, where it would be a ghost
         // (dd-trace-py#18901).
         if thread.spawn(move || Sender::new(engine).run()).is_err() {
-            Tally::add(&self.tally.errors, 1);
-            self.running.store(false, Ordering::Relaxed);
+            self.sender_died();
         }
+    }
+
+    /// Has one of the next records start another sender.
+    pub(crate) fn sender_died(&self) {
+        Tally::add(&self.tally.errors, 1);
+        self.running.store(false, Ordering::Relaxed);
     }
 
     pub(crate) fn metrics(&self) -> Metrics {

@@ -177,6 +177,12 @@ impl LineWriter {
         );
     }
 
+    /// Whether the exception was said already.
+    #[must_use]
+    pub fn has_exception(&self) -> bool {
+        self.exception
+    }
+
     /// The exception, as the object that `write` puts together: `type`, `message`, `stacktrace` (an array of
     /// anything), `cause` (an object like this one).
     pub fn exception_with(&mut self, write: impl FnOnce(&mut ObjectWriter<'_>)) {

@@ -6,10 +6,11 @@ use std::{
     hash::{BuildHasher as _, RandomState},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    thread,
     time::Duration,
 };
 
-use millpond_queue::{Batch, DropReason, Settlement};
+use millpond_queue::{Asked, Batch, DropReason, Settlement};
 use millpond_wire::{Compression, Compressor, IdempotencyKey, Refusal, Verdict};
 
 use crate::{
@@ -41,6 +42,8 @@ pub(crate) struct Sender {
     parcels: VecDeque<Parcel>,
     /// The body of the first parcel, the same for all of its attempts; empty when it is not there yet.
     body: Vec<u8>,
+    /// What was asked for before the last attempt.
+    asked: Asked,
     backoff: Backoff,
     complaints: Complaints,
 }
@@ -56,6 +59,7 @@ impl Sender {
             sequence: 0,
             parcels: VecDeque::new(),
             body: Vec::new(),
+            asked: Asked::default(),
             backoff: Backoff::new(settings.retry_delay_first, settings.retry_delay_max),
             complaints: Complaints::default(),
             engine,
@@ -69,10 +73,6 @@ impl Sender {
             let verdict = self.attempt();
             self.follow(verdict);
         }
-        while let Some(parcel) = self.parcels.pop_front() {
-            self.engine.queue.settle(parcel.batch, Settlement::dropped(DropReason::Closed));
-        }
-        self.engine.queue.discard(DropReason::Closed);
     }
 
     /// Sees to it that there is a parcel to be sent, or says that there won't be one.
@@ -95,6 +95,7 @@ impl Sender {
     /// Sends the first parcel once.
     fn attempt(&mut self) -> Verdict {
         let Some(parcel) = self.parcels.front_mut() else { return Verdict::Retry { after: None } };
+        self.asked = self.engine.queue.asked();
         let tally = &self.engine.tally;
         if parcel.attempts > 0 {
             Tally::add(&tally.retries, 1);
@@ -186,7 +187,7 @@ impl Sender {
     /// Waits before the next attempt. A flush ends a wait that is only our own guess.
     fn postpone(&mut self, asked: Option<Duration>) {
         let delay = self.backoff.next(random() as u32, asked);
-        self.engine.queue.pause(delay, asked.is_none());
+        self.engine.queue.pause(delay, self.asked, asked.is_none());
     }
 
     /// Halves the batch. Both get new keys: the old one stands for the bytes that were refused.
@@ -213,6 +214,21 @@ impl Sender {
                 self.compression = simpler;
             }
             None => self.refused(Refusal::UnsupportedEncoding),
+        }
+    }
+}
+
+/// No record is left without a fate, whatever the thread ends for.
+impl Drop for Sender {
+    fn drop(&mut self) {
+        let reason = if thread::panicking() { DropReason::Panicked } else { DropReason::Closed };
+        while let Some(parcel) = self.parcels.pop_front() {
+            self.engine.queue.settle(parcel.batch, Settlement::dropped(reason));
+        }
+        if reason == DropReason::Closed {
+            self.engine.queue.discard(reason);
+        } else {
+            self.engine.sender_died();
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The account of a queue.
 
+use std::fmt;
+
 /// Why a record was not delivered and never will be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -15,7 +17,7 @@ pub enum DropReason {
     Refused,
     /// The client was closed: before the record came, or before it could be delivered.
     Closed,
-    /// A value of the record panicked while it was written.
+    /// A value of the record panicked while it was written, or the sender did while it had the record.
     Panicked,
 }
 
@@ -45,7 +47,7 @@ impl DropReason {
 }
 
 /// How many records were dropped, by reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct Dropped([u64; DropReason::ALL.len()]);
 
 impl Dropped {
@@ -70,6 +72,13 @@ impl Dropped {
         if let Some(count) = self.0.get_mut(reason as usize) {
             *count += records;
         }
+    }
+}
+
+impl fmt::Debug for Dropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let some = self.iter().filter(|(_, records)| *records > 0);
+        f.debug_map().entries(some.map(|(reason, records)| (reason.name(), records))).finish()
     }
 }
 
@@ -100,6 +109,7 @@ mod tests {
             dropped.add(reason, 3);
             assert_eq!((dropped.get(reason), dropped.total()), (3, 3));
             assert!(dropped.iter().any(|pair| pair == (reason, 3)));
+            assert_eq!(format!("{dropped:?}"), format!("{{{:?}: 3}}", reason.name()));
         }
     }
 }

@@ -19,5 +19,5 @@ mod queue;
 pub use batch::Batch;
 pub use counters::{Counters, DropReason, Dropped};
 pub use queue::{
-    CHUNK_BYTES, Due, Limits, Overflow, Pause, Pushed, Queue, SPARE_CHUNKS_MAX, Settlement,
+    Asked, CHUNK_BYTES, Due, Limits, Overflow, Pause, Pushed, Queue, SPARE_CHUNKS_MAX, Settlement,
 };

@@ -500,10 +500,10 @@ impl Shared {
         for commit in group {
             match &commit.key {
                 Some(key) if state.table.contains(&commit.project, key) => {
-                    duplicates.push((commit, true))
+                    duplicates.push((commit, true));
                 }
                 Some(key) if !seen.insert((commit.project.clone(), key.clone())) => {
-                    duplicates.push((commit, false))
+                    duplicates.push((commit, false));
                 }
                 _ => fresh.push(commit),
             }

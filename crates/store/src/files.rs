@@ -13,7 +13,10 @@ pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
 }
 
 /// Replaces a file as a whole: after a crash it holds the old or the new content, never a part.
-pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+///
+/// # Errors
+/// The file, or the temporary one beside it, can't be written; the old content stays.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("tmp");
     let mut file = File::create(&temporary)?;
     file.write_all(content)?;

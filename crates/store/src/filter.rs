@@ -70,40 +70,28 @@ fn condition(condition: &Condition) -> Result<Expr> {
         },
         (Field::Time | Field::Level, Test::Exists) => lit(true),
         (Field::Level, Test::Level(comparison, level)) => compare_level(*comparison, *level),
-        (Field::Text(attribute), Test::Compare(Comparison::Equal, text))
-            if required(*attribute) =>
-        {
-            col(attribute.name()).eq(lit(text.as_str()))
-        }
-        (Field::Text(attribute), Test::Exists) if required(*attribute) => lit(true),
-        (Field::Words, _) => matcher(condition, vec![col(TextAttribute::Message.name())])?,
-        (Field::Text(TextAttribute::Message | TextAttribute::Service), _) => {
-            matcher(condition, vec![col(column_name(field))])?
-        }
-        (Field::Text(attribute), Test::Compare(Comparison::Equal, text)) => {
-            // The common case as a plain comparison of a column, which statistics can answer.
-            let here = col(attribute.name());
-            let equal = here.clone().is_not_null().and(here.clone().eq(lit(text.as_str())));
-            let in_fields =
-                Condition { field: Field::Path(attribute.name().to_owned()), test: test.clone() };
-            equal.or(here.is_null().and(self::condition(&in_fields)?))
-        }
-        (Field::Text(attribute), _) => {
-            let here = col(attribute.name());
-            let in_fields =
-                Condition { field: Field::Path(attribute.name().to_owned()), test: test.clone() };
-            let passes = here.clone().is_not_null().and(matcher(condition, vec![here.clone()])?);
-            passes.or(here.is_null().and(self::condition(&in_fields)?))
-        }
-        (Field::StepIndex | Field::Tags | Field::Path(_) | Field::Time | Field::Level, _) => {
-            matcher(condition, vec![col(column_name(field))])?
-        }
+        (Field::Text(attribute), test) => text_attribute(*attribute, test, condition)?,
+        _ => matcher(condition, vec![col(column_name(field))])?,
     })
 }
 
-/// Attributes that every record has.
-fn required(attribute: TextAttribute) -> bool {
-    matches!(attribute, TextAttribute::Message | TextAttribute::Service)
+/// A test of an attribute; where a record does not have it, of the member of `fields` with its name.
+fn text_attribute(attribute: TextAttribute, test: &Test, condition: &Condition) -> Result<Expr> {
+    let here = || col(attribute.name());
+    let passes = match test {
+        // The common case as a plain comparison of a column, which statistics can answer.
+        Test::Compare(Comparison::Equal, text) => here().eq(lit(text.as_str())),
+        Test::Exists => lit(true),
+        _ => matcher(condition, vec![here()])?,
+    };
+    if matches!(attribute, TextAttribute::Message | TextAttribute::Service) {
+        // Every record has these.
+        return Ok(passes);
+    }
+    let in_fields =
+        Condition { field: Field::Path(attribute.name().to_owned()), test: test.clone() };
+    let passes_in_fields = matcher(&in_fields, vec![col(column::FIELDS)])?;
+    Ok(here().is_not_null().and(passes).or(here().is_null().and(passes_in_fields)))
 }
 
 fn column_name(field: &Field) -> &'static str {

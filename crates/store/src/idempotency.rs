@@ -28,8 +28,11 @@ pub(crate) struct Client {
 /// The stored batches of all clients.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
-    clients: HashMap<(Project, String), (i64, Vec<(u64, u64)>)>,
+    clients: HashMap<(Project, String), Stored>,
 }
+
+/// When a client was last seen, and which of its batches are stored.
+type Stored = (i64, Vec<(u64, u64)>);
 
 impl Table {
     pub(crate) fn contains(&self, project: &Project, key: &IdempotencyKey) -> bool {

@@ -38,6 +38,7 @@ mod wal;
 
 pub use batch::{Batch, BatchBuilder};
 pub use engine::{EmbeddedStore, OpenError, Recovery};
+pub use files::replace as replace_file;
 pub use manifest::ManifestError;
 pub use project::{Project, ProjectError};
 pub use records::records;

@@ -77,7 +77,7 @@ impl Units {
                         time_max: group.time_max,
                         sequence_min: segment.entry.sequence_min,
                         sequence_max: segment.entry.sequence_max,
-                    }))
+                    }));
                 }
                 Err(reason) => found.damaged.push(format!("{}: {reason}", segment.entry.file)),
             }

@@ -99,7 +99,7 @@ impl Store for EmbeddedStore {
             // Lets the caller cancel between units.
             yield_now().await;
         }
-        let rows = materialise(&units, kept.into_sorted_vec())?;
+        let rows = materialise(&units, &kept.into_sorted_vec())?;
         Ok(Answer { rows, damaged })
     }
 
@@ -228,7 +228,7 @@ fn keep_best(
 }
 
 /// Reads all columns of the kept rows, in their order.
-fn materialise(units: &[Unit], kept: Vec<(Rank, usize, u32)>) -> Result<RecordBatch> {
+fn materialise(units: &[Unit], kept: &[(Rank, usize, u32)]) -> Result<RecordBatch> {
     let all: Vec<usize> = (0..schema().fields().len()).collect();
     let mut by_unit: Vec<(usize, u32, usize)> =
         kept.iter().enumerate().map(|(place, &(_, unit, row))| (unit, row, place)).collect();

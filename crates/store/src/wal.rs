@@ -37,7 +37,7 @@ use fs_err::{self as fs, File, OpenOptions};
 use millpond_record::Timestamp;
 use millpond_wire::IdempotencyKey;
 
-use crate::{files::sync_directory, idempotency::limits::WAL_FILE_BYTES, project::Project};
+use crate::{files::sync_directory, limits::WAL_FILE_BYTES, project::Project};
 
 const FILE_MAGIC: &[u8; 12] = b"MILLPONDWAL1";
 const FRAME_MAGIC: &[u8; 4] = b"MPF1";

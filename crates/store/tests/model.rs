@@ -1,6 +1,8 @@
 //! Every query gives what a naive evaluation over the same records gives, whatever was flushed, reopened, late or
 //! out of order in between.
 
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 use std::collections::BTreeMap;
@@ -265,7 +267,7 @@ async fn check(steps: Vec<Step>, filter: &Filter, range: TimeRange) {
             Order::NewestFirst => expected
                 .sort_by_key(|(sequence, record)| std::cmp::Reverse((record.time, *sequence))),
             Order::OldestFirst => {
-                expected.sort_by_key(|(sequence, record)| (record.time, *sequence))
+                expected.sort_by_key(|(sequence, record)| (record.time, *sequence));
             }
             Order::Stored => {}
         }

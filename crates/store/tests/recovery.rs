@@ -1,8 +1,12 @@
 //! What a store holds after it was closed, killed, or damaged.
 
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
+
+use fs_err as fs;
 
 use millpond_store::{AppendError, EmbeddedStore, OpenError, Order, Store};
 use support::{append, batch, everything, key, messages, project};

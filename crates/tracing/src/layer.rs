@@ -258,8 +258,12 @@ impl Visit for EventVisitor<'_> {
         }
     }
 
-    fn record_error(&mut self, _: &Field, value: &(dyn Error + 'static)) {
-        self.0.error(value);
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        if self.0.has_exception() {
+            self.0.field(field.name(), &millpond::display(value));
+        } else {
+            self.0.error(value);
+        }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {

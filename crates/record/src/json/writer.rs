@@ -2,7 +2,32 @@
 
 /// Appends a string with its quotes, escaping what RFC 8259 demands and no more.
 pub fn write_string(out: &mut String, text: &str) {
+    out.reserve(text.len() + 2);
     out.push('"');
+    if is_plain(text.as_bytes()) {
+        out.push_str(text);
+    } else {
+        write_escaped(out, text);
+    }
+    out.push('"');
+}
+
+/// Whether nothing in the text must be escaped. Most texts are such, so that it pays to look at eight bytes at once.
+fn is_plain(text: &[u8]) -> bool {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = EACH * 0x80;
+    // The highest bit of a byte is set where the byte is below `limit`, and perhaps above such a byte.
+    let below = |word: u64, limit: u64| word.wrapping_sub(EACH * limit) & !word & HIGH;
+    let equal = |word: u64, byte: u8| below(word ^ (EACH * u64::from(byte)), 1);
+    let (words, rest) = text.as_chunks::<8>();
+    let plain = words.iter().all(|word| {
+        let word = u64::from_ne_bytes(*word);
+        below(word, 0x20) | equal(word, b'"') | equal(word, b'\\') == 0
+    });
+    plain && rest.iter().all(|&byte| byte >= 0x20 && byte != b'"' && byte != b'\\')
+}
+
+fn write_escaped(out: &mut String, text: &str) {
     let mut plain_start = 0;
     for (at, byte) in text.bytes().enumerate() {
         let escape = match byte {
@@ -24,7 +49,6 @@ pub fn write_string(out: &mut String, text: &str) {
         plain_start = at + 1;
     }
     out.push_str(text.get(plain_start..).unwrap_or_default());
-    out.push('"');
 }
 
 fn write_control(out: &mut String, byte: u8) {
@@ -75,6 +99,18 @@ mod tests {
             let mut out = String::new();
             write_f64(&mut out, number);
             prop_assert_eq!(out.parse::<f64>().unwrap().to_bits(), number.to_bits());
+        }
+    }
+
+    #[test]
+    fn every_byte_is_escaped_at_every_place_where_it_must_be() {
+        for character in (0..=0x7f_u8).map(char::from).chain(['\u{80}', 'ü', '\u{2028}', '🦆']) {
+            for length in 0..20 {
+                let text = format!("{}{character}{}", "x".repeat(length), "y".repeat(19 - length));
+                let mut out = String::new();
+                write_string(&mut out, &text);
+                assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! What the store's tests share.
 
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "a test may panic")]
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
 use millpond_query::{Cursor, Filter, TimeRange};

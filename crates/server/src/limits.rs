@@ -1,0 +1,58 @@
+//! Limits of the HTTP server. Those on records and bodies are `millpond_record::limits`.
+
+use std::time::Duration;
+
+/// Bytes of bodies that are being read and stored at the same time: with their decompressed and columnar forms some
+/// 1 GiB. Further requests wait.
+pub(crate) const BODIES_BYTES_MAX: usize = 128 << 20;
+
+/// What a body without a `Content-Length` is counted as.
+pub(crate) const BODY_BYTES_UNKNOWN: usize = 4 << 20;
+
+/// How long a request waits for its share of [`BODIES_BYTES_MAX`] before it is told to come back.
+pub(crate) const BODY_WAIT: Duration = Duration::from_secs(5);
+
+/// How long a body may take to arrive.
+pub(crate) const BODY_TIME_MAX: Duration = Duration::from_secs(120);
+
+/// Bodies from this size on are decoded on a thread of their own, so that others need not wait.
+pub(crate) const BODY_BYTES_INLINE: usize = 32 << 10;
+
+/// What `Retry-After` says when too much is waiting.
+pub(crate) const RETRY_OVERLOADED_SECONDS: u64 = 1;
+
+/// What `Retry-After` says when the disk is full or fails.
+pub(crate) const RETRY_STORAGE_SECONDS: u64 = 10;
+
+/// Most records of one page.
+pub(crate) const PAGE_RECORDS_MAX: usize = 1000;
+
+/// Records of a page unless told otherwise.
+pub(crate) const PAGE_RECORDS: usize = 100;
+
+/// Most buckets of a histogram.
+pub(crate) const BUCKETS_MAX: i64 = 10_000;
+
+/// Buckets that the default interval aims at.
+pub(crate) const BUCKETS: i64 = 60;
+
+/// Values in `top_services` and `top_errors`.
+pub(crate) const TOP_VALUES: usize = 10;
+
+/// How long a query may run.
+pub(crate) const QUERY_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Queries that run at the same time; further ones wait.
+pub(crate) const QUERIES_MAX: usize = 8;
+
+/// A stream that has nothing to say says so this often; LogTide's SDK notices only then that it should stop.
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// Records that a stream reads at once.
+pub(crate) const STREAM_RECORDS: usize = 500;
+
+/// How long open requests may take when the server is told to stop.
+pub(crate) const SHUTDOWN_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// How old the server's view of the key file may be; a revoked key works no longer than that.
+pub(crate) const KEYS_AGE_MAX: Duration = Duration::from_secs(1);
