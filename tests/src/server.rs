@@ -60,6 +60,8 @@ impl Serve {
         };
         command.arg("serve").arg("--data-dir").arg(&self.data_dir);
         command.args(["--address", &self.address]).args(&self.arguments);
+        // An error says what is wrong in one line, whatever the tests around it want to know of their own.
+        command.env("RUST_LIB_BACKTRACE", "0");
         command
     }
 

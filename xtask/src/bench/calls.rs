@@ -10,8 +10,8 @@ pub(crate) struct Call {
 }
 
 const RUST: &str = "cargo run --release -p millpond --example call_cost";
-const TRACING: &str = "cargo run --release -p millpond-tracing --example call_cost";
-const PYTHON: &str = "python bench/python_call.py";
+const TRACING: &str = "cargo run --release -p millpond-tracing --example info_cost";
+const PYTHON: &str = "python bench/sdk/python_call.py";
 
 pub(crate) fn run() -> Result<Vec<Call>> {
     screen::heading("The cost of a log call");
@@ -23,7 +23,7 @@ pub(crate) fn run() -> Result<Vec<Call>> {
             None => python::program("python", "."),
         };
         if command == PYTHON {
-            child.arg("bench/python_call.py");
+            child.arg("bench/sdk/python_call.py");
         }
         let output = workspace::output(&mut child)?;
         println!("{}\n{}", screen::dim(command), output.trim_end());

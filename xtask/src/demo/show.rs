@@ -16,11 +16,13 @@ use crate::{
     workspace,
 };
 
+/// A search that finds the requests which no card could pay.
+const QUERY: &str = "level:error \"over the limit\" amount_cents:>1000000";
+
 /// `millpond query`, as a person would type it.
 pub(crate) fn search(system: &System) -> Result<()> {
-    heading("millpond query --limit 5 'level:error service:orders'");
-    let query = ["query", "--limit", "5", "level:error service:orders"];
-    print!("{}", workspace::output(&mut system.millpond(&query))?);
+    heading(&format!("millpond query --limit 5 '{QUERY}'"));
+    print!("{}", workspace::output(&mut system.millpond(&["query", "--limit", "5", QUERY]))?);
     Ok(())
 }
 
@@ -79,7 +81,7 @@ pub(crate) fn what_to_try_next(system: &System) {
     let millpond = millpond.replace(&format!("{}/", workspace::root().display()), "");
     println!("export MILLPOND_ENDPOINT={url} MILLPOND_API_KEY={key}");
     println!("{millpond} tail");
-    println!("{millpond} query 'level:error service:orders'");
+    println!("{millpond} query '{QUERY}'");
     println!(
         "curl -H 'Content-Type: application/json' -d '{{\"customer_id\":\"ann\",\"amount_cents\":1290}}' {}/orders",
         system.service_url(ORDERS)
