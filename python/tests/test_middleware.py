@@ -223,6 +223,18 @@ def test_a_request_that_is_cancelled_is_logged_and_cancelled(client: Recorder) -
     assert (record["level"], record["message"]) == ("warn", "GET /x -")
 
 
+def test_a_stream_that_is_cancelled_is_no_success(client: Recorder) -> None:
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [("content-type", "as text")]})
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(ASGIMiddleware(app)(scope(headers=[("X-Request-ID", "r-1")]), nothing, ignore))
+    (record,) = logged(client)
+    assert (record["level"], record["request_id"]) == ("warn", "r-1")
+    assert (record["fields"]["status"], record["fields"]["cancelled"]) == (200, True)
+
+
 def test_a_websocket_passes_through_untouched(client: Recorder) -> None:
     seen = []
 

@@ -263,6 +263,9 @@ def test_a_value_that_logs_while_it_is_written_is_fine(client: Recorder) -> None
     assert [record["message"] for record in records[:2]] == ["inner", "outer"]
     assert records[1]["fields"] == {"v": "chatty"}
     assert records[-1]["fields"] == {"v": "endless"}
+    account = millpond.metrics()
+    assert account["dropped"]["nested"] == 1
+    assert account["accepted"] == account["delivered"] + sum(account["dropped"].values())
 
 
 def test_a_dict_that_changes_while_it_is_written_is_fine(client: Recorder) -> None:

@@ -4,6 +4,7 @@ use std::{
     cell::Cell,
     sync::{
         Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
         mpsc::{RecvTimeoutError, sync_channel},
     },
     thread,
@@ -22,12 +23,15 @@ use crate::{
     fork,
     limits::{NESTED_CALLS_MAX, SIGNAL_INTERVAL},
     record::Call,
+    value::guard,
 };
 
 /// Sends records. See `millpond.init` for the settings; `None` is the engine's default.
 #[pyclass(frozen, module = "millpond._native")]
 pub(crate) struct Client {
     client: millpond::Client,
+    /// Records left out because they were logged while others of the same thread were written, too many deep.
+    nested: AtomicU64,
 }
 
 #[pymethods]
@@ -80,7 +84,7 @@ impl Client {
         }
         let client = builder.build().map_err(|error| PyValueError::new_err(error.to_string()))?;
         fork::install();
-        Ok(Self { client })
+        Ok(Self { client, nested: AtomicU64::new(0) })
     }
 
     /// Takes one record. Raises only what is no `Exception`.
@@ -101,7 +105,10 @@ impl Client {
         exc_info: &Bound<'py, PyAny>,
         time_ns: Option<i64>,
     ) -> PyResult<()> {
-        let Some(_nested) = Nested::enter() else { return Ok(()) };
+        let Some(_nested) = Nested::enter() else {
+            self.nested.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
+        };
         let call = Call {
             message,
             args,
@@ -115,7 +122,7 @@ impl Client {
         let mut result = Ok(());
         // What was said before something was raised is a record still.
         self.client.submit(severity(level), |line| result = call.write(line));
-        result
+        result.or_else(|error| guard(message.py(), error))
     }
 
     /// Whether a record of this level is kept.
@@ -147,8 +154,10 @@ impl Client {
         for (reason, count) in metrics.dropped.iter() {
             dropped.set_item(reason.name(), count)?;
         }
+        let nested = self.nested.load(Ordering::Relaxed);
+        dropped.set_item("nested", nested)?;
         let account = PyDict::new(py);
-        account.set_item("accepted", metrics.accepted)?;
+        account.set_item("accepted", metrics.accepted + nested)?;
         account.set_item("delivered", metrics.delivered)?;
         account.set_item("queued", metrics.queued)?;
         account.set_item("queued_bytes", metrics.queued_bytes)?;

@@ -11,6 +11,8 @@ from millpond._runtime import runtime
 
 #: What every stdlib record has; everything else in it came by ``extra=``.
 _OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+#: More than so many attributes: some may be of others.
+_OWN_COUNT = len(logging.makeLogRecord({}).__dict__)
 #: Seconds that a handler waits when it is flushed or closed while the program goes on.
 _FLUSH_S = 0.5
 
@@ -49,7 +51,8 @@ class Handler(logging.Handler):
             self.handleError(record)
 
     def _emit(self, record: logging.LogRecord) -> None:
-        fields = {name: value for name, value in record.__dict__.items() if name not in _OWN}
+        said = record.__dict__
+        fields = {} if len(said) <= _OWN_COUNT else {name: said[name] for name in said if name not in _OWN}
         try:
             message: object = record.getMessage()
         except Exception:

@@ -85,9 +85,12 @@ class _Runtime:
         return True if self.client is None else self.client.close(timeout_s)
 
     def metrics(self) -> dict[str, Any]:
-        metrics: dict[str, Any] = {} if self.client is None else self.client.metrics()
-        metrics["dropped_before_init"] = self._before_init
-        return metrics
+        account: dict[str, Any] = {"accepted": 0, "delivered": 0, "queued": 0, "dropped": {}}
+        if self.client is not None:
+            account = self.client.metrics()
+        account["accepted"] += self._before_init
+        account["dropped"]["before_init"] = self._before_init
+        return account
 
     def exit_flush(self) -> None:
         """Flushes within what is left of the time that all of the exit may take."""
@@ -201,7 +204,11 @@ def close(timeout: float | None = None) -> bool:
 
 
 def metrics() -> dict[str, Any]:
-    """The account of this process: what was accepted, delivered, is queued, and was dropped, and why."""
+    """The account of this process since the last ``init``: ``accepted`` records, of which so many were ``delivered``,
+    are ``queued``, or were ``dropped``, by reason: ``overflow`` of the queue, ``too_large``, ``rejected`` one by one or
+    ``refused`` with their batch by the server, ``closed`` before they could be delivered, ``panicked`` while they were
+    written, ``nested`` too deep in other log calls, ``before_init``. At every moment
+    ``accepted == delivered + queued + sum(dropped.values())``."""
     return runtime.metrics()
 
 

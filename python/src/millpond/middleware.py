@@ -64,12 +64,12 @@ class ASGIMiddleware:
         """Writes the record of the request. The time is that of the response, not that of the tasks behind it."""
         if request.path in self._skip_paths and error is None:
             return
-        failed = error is not None and isinstance(error, Exception)
-        fields = request.fields(failed=failed)
+        failed = isinstance(error, Exception)
+        fields = request.fields(failed=failed, cancelled=error is not None and not failed)
         status = fields["status"]
         if failed or (status is not None and status >= 500):
             level = "error"
-        elif status is None or status >= 400:
+        elif status is None or status >= 400 or "cancelled" in fields:
             level = "warn"
         else:
             level = "info"
@@ -93,16 +93,16 @@ class _Request:
         self.path = (
             f"{scope.get('root_path', '')}{scope.get('path', '')}" if _relative(scope) else scope.get("path", "")
         )
-        headers = {bytes(name).lower(): bytes(value).decode("latin-1") for name, value in scope.get("headers") or ()}
-        parent = parse_traceparent(headers.get(b"traceparent"))
+        headers = {_word(name): _text(value) for name, value in scope.get("headers") or ()}
+        parent = parse_traceparent(headers.get("traceparent"))
         self._trace = TraceContext.new() if parent is None else parent.child()
         self._parent_span_id = None if parent is None else parent.span_id
         self._request_id = (
-            _clean_request_id(headers.get(b"x-request-id"))
-            or _clean_request_id(headers.get(b"x-correlation-id"))
+            _clean_request_id(headers.get("x-request-id"))
+            or _clean_request_id(headers.get("x-correlation-id"))
             or uuid4().hex
         )
-        self._user_agent = headers.get(b"user-agent")
+        self._user_agent = headers.get("user-agent")
 
     def ids(self) -> dict[str, object]:
         """What all records of the request share."""
@@ -125,14 +125,14 @@ class _Request:
         if kind == "http.response.start":
             self._status = message.get("status")
             headers = list(message.get("headers") or ())
-            if not any(bytes(name).lower() == b"x-request-id" for name, _ in headers):
+            if not any(_word(name) == "x-request-id" for name, _ in headers):
                 headers.append((b"x-request-id", self._request_id.encode("ascii")))
                 message = {**message, "headers": headers}
         await self._send(message)
-        if kind == "http.response.body" and not message.get("more_body", False):
+        if kind == "http.response.pathsend" or (kind == "http.response.body" and not message.get("more_body", False)):
             self._completed = time.perf_counter()
 
-    def fields(self, *, failed: bool) -> dict[str, Any]:
+    def fields(self, *, failed: bool, cancelled: bool) -> dict[str, Any]:
         """What the record of the request says."""
         status = self._status
         if self._disconnected and self._completed is None:
@@ -155,9 +155,19 @@ class _Request:
             "user_agent": self._user_agent,
             "parent_span_id": self._parent_span_id,
             "disconnected": True if status == _CLIENT_CLOSED_REQUEST and self._disconnected else None,
+            "cancelled": True if cancelled and self._completed is None else None,
         }
         fields.update({name: value for name, value in optional.items() if value is not None})
         return fields
+
+
+def _text(value: bytes | str) -> str:
+    """Headers are bytes; an application that sends text is not to fail here."""
+    return value if isinstance(value, str) else bytes(value).decode("latin-1")
+
+
+def _word(name: bytes | str) -> str:
+    return _text(name).lower()
 
 
 def _flushing(send: Send) -> Send:
