@@ -45,9 +45,7 @@ pub fn decode<'a>(
     decoder.object(reader)?;
     let bytes = reader.offset() - start;
     if bytes > RECORD_BYTES_MAX {
-        return Ok(Decoded::Rejected(Rejection(format!(
-            "record is {bytes} bytes, expected at most {RECORD_BYTES_MAX}"
-        ))));
+        decoder.reject(format!("record is {bytes} bytes, expected at most {RECORD_BYTES_MAX}"));
     }
     Ok(decoder.finish())
 }

@@ -85,6 +85,8 @@ pub(crate) struct Shared {
     /// Wakes the flush thread.
     flush: Condvar,
     log: Mutex<wal::Writer>,
+    /// Held while segments are written, so that no row is written twice.
+    flushing: Mutex<()>,
     pub(crate) stored: watch::Sender<u64>,
     recovery: Recovery,
     /// Held as long as the store lives.
@@ -178,6 +180,7 @@ impl EmbeddedStore {
             stored: watch::Sender::new(state.next_sequence),
             state: Mutex::new(state),
             flush: Condvar::new(),
+            flushing: Mutex::default(),
             directory: directory.to_owned(),
             recovery,
             _lock: lock_file,
@@ -357,18 +360,26 @@ fn remove_unnamed_segments(segments: &Path, manifest: &Manifest) -> io::Result<(
         .values()
         .flat_map(|project| project.segments.iter().map(|entry| segments.join(&entry.file)))
         .collect();
-    for project in fs::read_dir(segments)? {
-        for day in fs::read_dir(project?.path())? {
-            for file in fs::read_dir(day?.path())? {
-                let path = file?.path();
-                if !named.contains(&path) {
-                    tracing::warn!(?path, "removing a segment file that no manifest names");
-                    fs::remove_file(path)?;
-                }
-            }
+    for path in files_below(segments)? {
+        if !named.contains(&path) {
+            tracing::warn!(?path, "removing a segment file that no manifest names");
+            fs::remove_file(path)?;
         }
     }
     Ok(())
+}
+
+fn files_below(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            files.extend(files_below(&entry.path())?);
+        } else {
+            files.push(entry.path());
+        }
+    }
+    Ok(files)
 }
 
 /// Reads the log into the state; gives what was found and the number of the next log file.
@@ -577,6 +588,7 @@ impl Shared {
     }
 
     fn flush_all(&self, due: impl Fn(&ProjectState) -> bool) -> io::Result<()> {
+        let _flushing = lock(&self.flushing);
         let projects: Vec<Project> = {
             let state = lock(&self.state);
             let due = state

@@ -252,3 +252,43 @@ fn a_manifest_that_is_none_or_newer_is_refused_and_nothing_is_removed() {
         assert!(segment.exists());
     }
 }
+
+#[tokio::test]
+async fn a_segment_is_plain_parquet_that_any_reader_opens() {
+    use parquet::{
+        file::reader::{FileReader, SerializedFileReader},
+        record::RowAccessor,
+    };
+
+    let directory = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    append(
+        &store,
+        &[r#"{"time":"2026-01-31T12:00:00Z","message":"a","level":"warn","service":"s","n":7}"#
+            .to_owned()],
+    )
+    .await;
+    append(&store, &[r#"{"time":"2026-01-30T12:00:00Z","message":"late"}"#.to_owned()]).await;
+    drop(store);
+    let segments = files(directory.path(), "parquet");
+    let days: Vec<_> = segments
+        .iter()
+        .map(|path| path.parent().unwrap().file_name().unwrap().to_owned())
+        .collect();
+    assert_eq!(days, ["2026-01-30", "2026-01-31"]);
+    let reader =
+        SerializedFileReader::new(fs::File::open(&segments[1]).unwrap().into_file()).unwrap();
+    let rows: Vec<_> = reader.get_row_iter(None).unwrap().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), 1);
+    let columns: Vec<&String> = rows[0].get_column_iter().map(|(name, _)| name).collect();
+    let text = |name: &str| {
+        rows[0]
+            .get_string(columns.iter().position(|column| *column == name).unwrap())
+            .unwrap()
+            .clone()
+    };
+    assert_eq!(
+        [text("message"), text("level"), text("service"), text("fields")],
+        ["a", "warn", "s", "{\"n\":7}"]
+    );
+}

@@ -1,0 +1,27 @@
+//! The native half of the Python package `millpond`: Python values become the engine's lines, in the thread that
+//! logs; the engine's errors become exceptions; the engine hears of forks. What is logged, with which settings, and
+//! when it is flushed, is decided in Python.
+
+mod attributes;
+mod client;
+mod exception;
+mod fork;
+mod json;
+mod kind;
+mod limits;
+mod names;
+mod record;
+mod value;
+
+#[pyo3::pymodule(gil_used = false)]
+mod _native {
+    use pyo3::{prelude::*, types::PyModule};
+
+    #[pymodule_export]
+    use crate::{attributes::Attributes, client::Client};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

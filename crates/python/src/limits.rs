@@ -1,0 +1,39 @@
+//! What the conversion of Python values may cost. The limits of a record itself are in [`millpond_record::limits`].
+
+use std::time::Duration;
+
+use millpond_record::limits::{DEPTH_MAX, RECORD_BYTES_MAX};
+
+/// Deepest nesting of a value below `fields`. Eight levels stay free for the record, `fields` itself, and an
+/// exception with its frames at the deepest place.
+pub(crate) const VALUE_DEPTH_MAX: usize = DEPTH_MAX - 8;
+
+/// Most exceptions of one chain or group that are described. Each nests one level deeper, and two more go to its
+/// frames: 50 + 2 < `DEPTH_MAX`.
+pub(crate) const EXCEPTIONS_MAX: usize = 50;
+
+/// Most frames of one traceback: the outermost quarter and the innermost three quarters of it.
+pub(crate) const FRAMES_MAX: usize = 100;
+
+/// Where the values of a record are cut, in bytes of JSON: a record of the largest size less 64 KiB for the
+/// attributes (13 of 4 KiB).
+pub(crate) const VALUES_BYTES_MAX: usize = RECORD_BYTES_MAX - (64 << 10);
+
+/// JSON writes one byte as six at the worst (`\u0000`).
+pub(crate) const ESCAPE_FACTOR_MAX: usize = 6;
+
+/// Most types whose kind a thread remembers; each entry keeps its type alive.
+pub(crate) const TYPES_REMEMBERED_MAX: usize = 512;
+
+/// Names that a thread remembers: a few hundred keywords are what a large service has.
+pub(crate) const NAMES_REMEMBERED: usize = 512;
+
+/// Longest name that is remembered, in bytes.
+pub(crate) const NAME_BYTES_MAX: usize = 64;
+
+/// How often a log call may happen inside another one of the same thread (from a `__repr__` or `__str__` that
+/// logs).
+pub(crate) const NESTED_CALLS_MAX: u8 = 4;
+
+/// How long the interpreter stays deaf to signals while it waits for a flush.
+pub(crate) const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
