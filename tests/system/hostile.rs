@@ -48,13 +48,9 @@ fn ten_megabytes_in_one_field_are_rejected_by_themselves() -> Result<()> {
 
 #[test]
 fn a_million_deep_nesting_is_rejected_by_itself() -> Result<()> {
-    let nested = |depth: usize| {
-        format!(r#"{{"message":"m","deep":{}{}}}"#, "[".repeat(depth), "]".repeat(depth))
-    };
-    // A million brackets are too many bytes for a record as well; half of them are only too deep.
-    let reason = rejected_between_good_ones(&nested(1_000_000))?;
-    assert!(reason.contains("expected at most"), "{reason}");
-    let reason = rejected_between_good_ones(&nested(500_000))?;
+    let depth = 1_000_000;
+    let bad = format!(r#"{{"message":"m","deep":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
+    let reason = rejected_between_good_ones(&bad)?;
     assert!(reason.contains("deep"), "{reason}");
     Ok(())
 }

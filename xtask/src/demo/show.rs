@@ -22,8 +22,7 @@ const QUERY: &str = "level:error \"over the limit\" amount_cents:>1000000";
 /// `millpond query`, as a person would type it.
 pub(crate) fn search(system: &System) -> Result<()> {
     heading(&format!("millpond query --limit 5 '{QUERY}'"));
-    print!("{}", workspace::output(&mut system.millpond(&["query", "--limit", "5", QUERY]))?);
-    Ok(())
+    workspace::perform(&mut system.millpond(&["query", "--limit", "5", QUERY]))
 }
 
 pub(crate) fn histogram(api: &Api, from: Timestamp) -> Result<()> {
