@@ -51,8 +51,7 @@ impl Serve {
         let mut command = match self.file_bytes_max {
             None => Command::new(&self.program),
             Some(bytes) => {
-                // The signal would kill it: a full disk answers with an error, and so shall the limit.
-                let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", bytes / 512);
+                let script = format!("ulimit -f {}; exec \"$0\" \"$@\"", bytes / 512);
                 let mut command = Command::new("/bin/sh");
                 command.args(["-c", &script]).arg(&self.program);
                 command
