@@ -2,7 +2,6 @@
 
 use std::{
     fs::{self, OpenOptions},
-    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
@@ -26,8 +25,6 @@ pub struct Process {
 impl Process {
     /// Starts `command` with no input and its output appended to `log`.
     ///
-    /// It gets a process group of its own: Ctrl-C reaches us, and we decide what happens to it.
-    ///
     /// # Errors
     /// The log can't be opened or the program can't be started.
     pub fn start(name: &str, command: &mut Command, log: &Path) -> Result<Self> {
@@ -38,7 +35,6 @@ impl Process {
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
-            .process_group(0)
             .spawn()
             .with_context(|| format!("start {name}: {}", command.get_program().display()))?;
         Ok(Self { name: name.to_owned(), child, log: log.to_owned(), log_start })

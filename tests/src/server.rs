@@ -1,6 +1,7 @@
 //! `millpond serve` as a child: start, kill, start again on the same port and data directory.
 
 use std::{
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Command, ExitStatus},
     time::Duration,
@@ -27,8 +28,9 @@ pub struct Serve {
     pub log: PathBuf,
     /// The largest file it may write (`ulimit -f`), in bytes: a disk that is full, for anyone who is not root.
     pub file_bytes_max: Option<u64>,
-    /// Further arguments.
-    pub arguments: Vec<String>,
+    /// Whether it gets a process group of its own. Then Ctrl-C reaches us alone, and we end it in order; without, a
+    /// test run that is interrupted leaves nothing behind.
+    pub shielded: bool,
 }
 
 impl Serve {
@@ -41,7 +43,7 @@ impl Serve {
             address: "127.0.0.1:0".to_owned(),
             log: data_dir.with_extension("log"),
             file_bytes_max: None,
-            arguments: Vec::new(),
+            shielded: false,
         }
     }
 
@@ -58,7 +60,10 @@ impl Serve {
             }
         };
         command.arg("serve").arg("--data-dir").arg(&self.data_dir);
-        command.args(["--address", &self.address]).args(&self.arguments);
+        command.args(["--address", &self.address]);
+        if self.shielded {
+            command.process_group(0);
+        }
         // An error says what is wrong in one line, whatever the tests around it want to know of their own.
         command.env("RUST_LIB_BACKTRACE", "0");
         command

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    os::unix::process::ExitStatusExt,
+    os::unix::process::{CommandExt, ExitStatusExt},
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -67,6 +67,7 @@ impl System {
     pub(crate) fn start(place: Place, release: bool, interrupt: &Interrupt) -> Result<Self> {
         let mut serve = Serve::new(&workspace::program("millpond", release), &place.data_dir);
         serve.log = place.folder.join("server.log");
+        serve.shielded = true;
         let mut server = serve.start()?;
         let key = server.first_key()?;
         let serve = server.serve().clone();
@@ -117,6 +118,8 @@ impl System {
     fn start_service(&mut self, name: &'static str, mut command: Command) -> Result<()> {
         command.env("MILLPOND_ENDPOINT", self.url()).env("MILLPOND_API_KEY", &self.key);
         command.env("GROUND_TRUTH", ground_truth::file(&self.place.folder, name));
+        // Ctrl-C is for us: we end the services in order, before the server.
+        command.process_group(0);
         let log = self.place.folder.join(format!("{name}.log"));
         let mut process = Process::start(name, &mut command, &log)?;
         let url = process.line_after("listening on ", PATIENCE)?;
