@@ -1,14 +1,28 @@
 //! Ctrl-C and SIGTERM as a value: a wait that they end, so that children are ended in order before we go.
 
 use std::{
+    error::Error,
+    fmt,
     sync::mpsc::{Receiver, RecvTimeoutError, sync_channel},
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 /// The receiving end of the signals.
 pub(crate) struct Interrupt(Receiver<()>);
+
+/// What was going on was interrupted; it did not fail.
+#[derive(Debug)]
+pub(crate) struct Interrupted;
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("interrupted")
+    }
+}
+
+impl Error for Interrupted {}
 
 impl Interrupt {
     /// Takes SIGINT, SIGTERM and SIGHUP over. Once in a process.
@@ -26,7 +40,7 @@ impl Interrupt {
     pub(crate) fn pause(&self, duration: Duration) -> Result<()> {
         match self.0.recv_timeout(duration) {
             Err(RecvTimeoutError::Timeout) => Ok(()),
-            Ok(()) | Err(RecvTimeoutError::Disconnected) => bail!("interrupted"),
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => Err(Interrupted.into()),
         }
     }
 

@@ -13,7 +13,10 @@ use anyhow::{Result, ensure};
 use jiff::Timestamp;
 
 use self::{ground_truth::GroundTruth, system::System};
-use crate::{interrupt::Interrupt, python, screen, workspace};
+use crate::{
+    interrupt::{Interrupt, Interrupted},
+    python, screen, workspace,
+};
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -41,7 +44,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let truth = GroundTruth::new(&place.folder);
     let mut system = System::start(place, options.release, &interrupt)?;
     let done = watch(&mut system, &truth, options, &interrupt);
-    if done.is_err() {
+    if done.as_ref().is_err_and(|error| !error.is::<Interrupted>()) {
         system.show_logs();
     }
     done
