@@ -20,6 +20,12 @@ pub(crate) fn description() -> String {
     format!("{} cores, {}, {}, {}", cores(), model(), memory(), kernel())
 }
 
+/// What else the machine was doing: the load average of the last minute.
+pub(crate) fn load() -> String {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split_whitespace().next().unwrap_or("unknown").to_owned()
+}
+
 pub(crate) fn commit() -> Result<String> {
     let described = workspace::command("git").args(["describe", "--always", "--dirty"]).output()?;
     Ok(String::from_utf8(described.stdout)?.trim().to_owned())

@@ -39,6 +39,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let lines = lines::Lines::generate(options.lines)?;
     println!("{} bytes", lines.bytes());
 
+    let load = machine::load();
     screen::heading("Ingest over HTTP");
     let folder = workspace::target().join("bench/server");
     if folder.exists() {
@@ -67,6 +68,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let report = Report {
         lines: &lines,
         options,
+        load,
         sent,
         before,
         acknowledged,

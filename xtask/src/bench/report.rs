@@ -13,6 +13,8 @@ use crate::{screen, workspace};
 pub(crate) struct Report<'a> {
     pub(crate) lines: &'a Lines,
     pub(crate) options: &'a Options,
+    /// The machine's, before anything was measured.
+    pub(crate) load: String,
     pub(crate) sent: Sent,
     pub(crate) before: Usage,
     pub(crate) acknowledged: Usage,
@@ -54,6 +56,7 @@ impl Report<'_> {
     fn markdown(&self) -> Result<String> {
         let mut text = String::new();
         writeln!(text, "# Benchmark run\n\n- machine: {}", machine::description())?;
+        writeln!(text, "- load average before: {}", self.load)?;
         writeln!(text, "- commit: {}\n- command: `{}`", machine::commit()?, self.command())?;
         writeln!(text, "\n## Ingest\n\n| what | value |\n| --- | ---: |")?;
         let (wall, megabyte) = (self.sent.wall.as_secs_f64(), 1e6);
@@ -110,7 +113,7 @@ impl Report<'_> {
             .map(|call| json!({ "command": call.command, "output": call.output }))
             .collect();
         Ok(json!({
-            "machine": machine::description(), "commit": machine::commit()?, "command": self.command(),
+            "machine": machine::description(), "load_before": self.load, "commit": machine::commit()?, "command": self.command(),
             "ingest": {
                 "lines": self.lines.count, "bytes": self.lines.bytes(), "requests": self.sent.requests,
                 "postponed": self.sent.postponed, "wall_seconds": self.sent.wall.as_secs_f64(),
