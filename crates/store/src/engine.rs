@@ -7,39 +7,38 @@
 //! Sequences are given by the log thread alone, so the order of the log, of the sequences, and of the hot rows is the
 //! same. A query works on a snapshot: the chunks and segments at one moment, of which each record is in exactly one.
 
+mod flush_thread;
+mod log_thread;
+mod recover;
+
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+        mpsc::{SyncSender, TrySendError, sync_channel},
     },
     thread::JoinHandle,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use arrow::{compute, error::ArrowError};
+use arrow::error::ArrowError;
 use fs_err::{self as fs, File};
 use millpond_record::Timestamp;
 use millpond_wire::IdempotencyKey;
 use tokio::sync::{oneshot, watch};
 
+use self::recover::{recover, remove_unnamed_segments};
 use crate::{
-    AppendError, Appended, Batch, Project,
-    batch::replay,
-    files,
+    AppendError, Appended, Batch, Project, files,
     hot::{self, Chunk},
     idempotency::Table,
-    limits::{COMMITS_WAITING_MAX, FLUSH_AGE, FLUSH_BYTES, GROUP_BYTES_MAX, HOT_BYTES_MAX},
-    manifest::{FORMAT_VERSION, Manifest, ManifestError, ProjectEntry, SegmentEntry},
-    schema::schema,
-    segment::{self, Segment, SegmentError},
+    limits::{COMMITS_WAITING_MAX, HOT_BYTES_MAX},
+    manifest::{Manifest, ManifestError},
+    segment::Segment,
     wal::{self, Damage, WalFile},
 };
-
-/// How often the flush thread looks at the age of hot rows, and waits after a failure.
-const FLUSH_TICK: Duration = Duration::from_secs(5);
 
 /// Why a data directory could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -351,358 +350,4 @@ impl State {
         let first_hot = self.projects.values().filter_map(|project| project.hot.first());
         first_hot.map(|chunk| chunk.sequence_min).min().unwrap_or(self.next_sequence)
     }
-}
-
-/// Removes what a flush left that a crash cut off before the manifest named it.
-fn remove_unnamed_segments(segments: &Path, manifest: &Manifest) -> io::Result<()> {
-    let named: HashSet<PathBuf> = manifest
-        .projects
-        .values()
-        .flat_map(|project| project.segments.iter().map(|entry| segments.join(&entry.file)))
-        .collect();
-    for path in files_below(segments)? {
-        if !named.contains(&path) {
-            tracing::warn!(?path, "removing a segment file that no manifest names");
-            fs::remove_file(path)?;
-        }
-    }
-    Ok(())
-}
-
-fn files_below(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            files.extend(files_below(&entry.path())?);
-        } else {
-            files.push(entry.path());
-        }
-    }
-    Ok(files)
-}
-
-/// Reads the log into the state; gives what was found and the number of the next log file.
-fn recover(state: &mut State, directory: &Path) -> Result<(Recovery, u64), OpenError> {
-    let logs = wal::list(directory)?;
-    let newest = logs.last().map(|&(number, _)| number);
-    let mut recovery = Recovery::default();
-    for (number, path) in logs {
-        let mut end_sequence = 0;
-        let mut failed = Ok(());
-        let damages = wal::read_file(&path, Some(number) == newest, |frame| {
-            let (first, records) = (frame.first_sequence, u64::from(frame.payload.records));
-            end_sequence = first + records;
-            state.newest_observed = state.newest_observed.max(Some(frame.payload.observed));
-            if let Some(key) = &frame.key {
-                state.table.insert(&frame.project, key, frame.payload.observed);
-            }
-            state.next_sequence = state.next_sequence.max(end_sequence);
-            if state
-                .projects
-                .get(&frame.project)
-                .is_some_and(|project| first < project.flushed_sequence)
-            {
-                return;
-            }
-            match replay(frame.payload) {
-                Ok(batch) => {
-                    recovery.records += records;
-                    if let Err(error) = state.add(&frame.project, first, &batch) {
-                        failed = Err(error);
-                    }
-                }
-                Err(error) => {
-                    tracing::error!(?path, first_sequence = first, %error, "a frame of the log has a right checksum and can't be read");
-                    recovery.damages.push(Damage {
-                        path: path.clone(),
-                        offset: 0,
-                        bytes: 0,
-                        torn_tail: false,
-                    });
-                }
-            }
-        })?;
-        failed?;
-        for damage in &damages {
-            if damage.torn_tail {
-                tracing::info!(path = ?damage.path, bytes = damage.bytes, "the log ends in a frame that was never finished");
-            } else {
-                tracing::error!(path = ?damage.path, offset = damage.offset, bytes = damage.bytes, "the log is damaged; everything around is kept");
-            }
-        }
-        let damaged = damages.iter().any(|damage| !damage.torn_tail);
-        recovery.damages.extend(damages);
-        state.closed_logs.push(WalFile { path, end_sequence, damaged });
-    }
-    recovery.segments = state.projects.values().map(|project| project.segments.len()).sum();
-    Ok((recovery, newest.map_or(1, |number| number + 1)))
-}
-
-/// The log thread.
-impl Shared {
-    fn run_log(&self, waiting: &Receiver<Message>) {
-        let mut stop = false;
-        while !stop {
-            let Ok(Message::Commit(first)) = waiting.recv() else { return };
-            let mut bytes = first.batch.payload.zstd.len();
-            let mut group = vec![*first];
-            while bytes < GROUP_BYTES_MAX {
-                match waiting.try_recv() {
-                    Ok(Message::Commit(commit)) => {
-                        bytes += commit.batch.payload.zstd.len();
-                        group.push(*commit);
-                    }
-                    Ok(Message::Stop) => {
-                        stop = true;
-                        break;
-                    }
-                    Err(_) => break,
-                }
-            }
-            self.commit_group(group);
-        }
-    }
-
-    /// Stores a group of batches with one sync.
-    fn commit_group(&self, group: Vec<Commit>) {
-        let (duplicates, fresh) = self.split_duplicates(group);
-        let mut sequence = lock(&self.state).next_sequence;
-        let mut frames = Vec::new();
-        let fresh: Vec<(u64, Commit)> = fresh
-            .into_iter()
-            .map(|commit| {
-                let first = sequence;
-                wal::write_frame(
-                    &mut frames,
-                    first,
-                    &commit.project,
-                    commit.key.as_ref(),
-                    &commit.batch.payload,
-                );
-                sequence += commit.batch.len() as u64;
-                (first, commit)
-            })
-            .collect();
-        let written = if fresh.is_empty() { Ok(()) } else { self.write(&frames, sequence) };
-        let result = match written {
-            Ok(()) => {
-                self.publish(&fresh);
-                Ok(Appended { duplicate: false })
-            }
-            Err(error) => Err(error),
-        };
-        for (_, commit) in fresh {
-            // Whoever asked may be gone; the batch is stored all the same.
-            let _ = commit.reply.send(result.clone());
-        }
-        for (commit, stored_before) in duplicates {
-            // The twin of a batch of this group shares its fate.
-            let answer = if stored_before { Ok(()) } else { result.clone().map(|_| ()) };
-            let _ = commit.reply.send(answer.map(|()| Appended { duplicate: true }));
-        }
-    }
-
-    /// Takes out the batches whose key was stored before (`true`) or stands twice in the group (`false`).
-    fn split_duplicates(&self, group: Vec<Commit>) -> (Vec<(Commit, bool)>, Vec<Commit>) {
-        let state = lock(&self.state);
-        let mut seen: HashSet<(Project, IdempotencyKey)> = HashSet::new();
-        let (mut duplicates, mut fresh) = (Vec::new(), Vec::new());
-        for commit in group {
-            match &commit.key {
-                Some(key) if state.table.contains(&commit.project, key) => {
-                    duplicates.push((commit, true));
-                }
-                Some(key) if !seen.insert((commit.project.clone(), key.clone())) => {
-                    duplicates.push((commit, false));
-                }
-                _ => fresh.push(commit),
-            }
-        }
-        (duplicates, fresh)
-    }
-
-    fn write(&self, frames: &[u8], end_sequence: u64) -> Result<(), AppendError> {
-        let mut log = lock(&self.log);
-        let written = log.append(frames, end_sequence);
-        let closed = log.close_file(written.is_err());
-        drop(log);
-        lock(&self.state).closed_logs.extend(closed);
-        written.map_err(|error| {
-            tracing::error!(%error, "a group of batches was not stored");
-            let no_room = files::no_room(&error);
-            let error = Arc::new(error);
-            if no_room { AppendError::NoRoom(error) } else { AppendError::Failed(error) }
-        })
-    }
-
-    /// Makes batches that are in the log searchable.
-    fn publish(&self, fresh: &[(u64, Commit)]) {
-        let mut state = lock(&self.state);
-        for (first, commit) in fresh {
-            if let Some(key) = &commit.key {
-                state.table.insert(&commit.project, key, commit.batch.payload.observed);
-            }
-            state.newest_observed = state.newest_observed.max(Some(commit.batch.payload.observed));
-            if let Err(error) = state.add(&commit.project, *first, &commit.batch) {
-                // Columns of one length and the right types: only a bug leads here. The log has the rows.
-                tracing::error!(%error, "rows of the log could not be made searchable before a restart");
-            }
-        }
-        let next_sequence = state.next_sequence;
-        let flush = state.pressed()
-            || state.projects.values().any(|project| project.hot_bytes() >= FLUSH_BYTES);
-        drop(state);
-        if flush {
-            self.flush.notify_all();
-        }
-        self.stored.send_replace(next_sequence);
-    }
-}
-
-/// The flush thread.
-impl Shared {
-    fn run_flush(&self) {
-        loop {
-            let state = lock(&self.state);
-            let idle = |state: &mut State| {
-                !state.closing && !state.pressed() && !state.projects.values().any(is_due)
-            };
-            let waited = self.flush.wait_timeout_while(state, FLUSH_TICK, idle);
-            let (closing, pressed) = {
-                let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-                (state.closing, state.pressed())
-            };
-            if let Err(error) = self.flush_all(|project| closing || pressed || is_due(project)) {
-                tracing::error!(%error, "hot rows could not be written to a segment; they stay in the log");
-                if !closing {
-                    // Wait out the tick: trying at once would fail again.
-                    let state = lock(&self.state);
-                    drop(self.flush.wait_timeout_while(state, FLUSH_TICK, |state| !state.closing));
-                }
-            }
-            if closing {
-                return;
-            }
-        }
-    }
-
-    fn flush_all(&self, due: impl Fn(&ProjectState) -> bool) -> io::Result<()> {
-        let _flushing = lock(&self.flushing);
-        let projects: Vec<Project> = {
-            let state = lock(&self.state);
-            let due = state
-                .projects
-                .iter()
-                .filter(|(_, project)| !project.hot.is_empty() && due(project));
-            due.map(|(name, _)| name.clone()).collect()
-        };
-        if projects.is_empty() {
-            return Ok(());
-        }
-        for project in &projects {
-            self.flush_project(project).map_err(io::Error::other)?;
-        }
-        self.remove_logs()
-    }
-
-    fn flush_project(&self, name: &Project) -> Result<(), SegmentError> {
-        let Some((chunks, below)) = self.begin_flush(name) else { return Ok(()) };
-        let entries = self.write_segments(name, &chunks)?;
-        let manifest = self.manifest_with(name, below, &entries);
-        manifest.save(&self.directory)?;
-
-        let segments = self.directory.join("segments");
-        let mut state = lock(&self.state);
-        if let Some(project) = state.projects.get_mut(name) {
-            let before = project.hot_bytes();
-            project.hot.retain(|chunk| chunk.sequence_min >= below);
-            project.hot_since = (!project.hot.is_empty()).then(Instant::now);
-            project
-                .segments
-                .extend(entries.into_iter().map(|entry| Arc::new(Segment::new(&segments, entry))));
-            project.flushed_sequence = below;
-            let after = project.hot_bytes();
-            state.hot_bytes = state.hot_bytes - before + after;
-        }
-        Ok(())
-    }
-
-    /// The chunks to write, and the sequence behind them.
-    fn begin_flush(&self, name: &Project) -> Option<(Vec<Arc<Chunk>>, u64)> {
-        let mut state = lock(&self.state);
-        let below = state.next_sequence;
-        let project = state.projects.get_mut(name)?;
-        project.flushing_sequence = below;
-        (!project.hot.is_empty()).then(|| (project.hot.clone(), below))
-    }
-
-    fn write_segments(
-        &self,
-        name: &Project,
-        chunks: &[Arc<Chunk>],
-    ) -> Result<Vec<SegmentEntry>, SegmentError> {
-        let rows = compute::concat_batches(schema(), chunks.iter().map(|chunk| &chunk.rows))?;
-        let rows = segment::sort(&rows)?;
-        let directory = self.directory.join("segments");
-        let mut entries = Vec::new();
-        for (day, rows) in segment::by_day(&rows) {
-            let number = {
-                let mut state = lock(&self.state);
-                state.next_segment += 1;
-                state.next_segment - 1
-            };
-            entries.push(segment::write(&directory, name, &day, number, &rows)?);
-        }
-        Ok(entries)
-    }
-
-    /// The manifest as it is when the project's rows below a sequence are in these new segments.
-    fn manifest_with(&self, name: &Project, below: u64, added: &[SegmentEntry]) -> Manifest {
-        let mut state = lock(&self.state);
-        if let Some(now) = state.newest_observed {
-            state.table.forget_silent(now);
-        }
-        let projects = state.projects.iter().map(|(project, entry)| {
-            let segments = entry.segments.iter().map(|segment| segment.entry.clone()).collect();
-            let mut entry = ProjectEntry { flushed_sequence: entry.flushed_sequence, segments };
-            if project == name {
-                entry.flushed_sequence = below;
-                entry.segments.extend_from_slice(added);
-            }
-            (project.clone(), entry)
-        });
-        Manifest {
-            format_version: FORMAT_VERSION,
-            next_sequence: state.next_sequence,
-            next_segment: state.next_segment,
-            projects: projects.collect(),
-            clients: state.table.to_clients(),
-        }
-    }
-
-    /// Removes the log files whose frames are all in segments.
-    fn remove_logs(&self) -> io::Result<()> {
-        let closed = lock(&self.log).close_file(true);
-        let done: Vec<WalFile> = {
-            let mut state = lock(&self.state);
-            state.closed_logs.extend(closed);
-            let unflushed = state.unflushed_sequence();
-            state.closed_logs.extract_if(.., |log| log.end_sequence <= unflushed).collect()
-        };
-        for log in done {
-            if log.damaged {
-                // Somebody may want to look at what could not be read.
-                fs::rename(&log.path, log.path.with_extension("wal.damaged"))?;
-            } else {
-                fs::remove_file(&log.path)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn is_due(project: &ProjectState) -> bool {
-    project.hot_bytes() >= FLUSH_BYTES
-        || project.hot_since.is_some_and(|since| since.elapsed() >= FLUSH_AGE)
 }

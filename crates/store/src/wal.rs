@@ -299,6 +299,11 @@ impl Writer {
     /// Closes the current file if it is full, or if `now`.
     pub(crate) fn close_file(&mut self, now: bool) -> Option<WalFile> {
         let open = self.current.take_if(|open| now || open.good_bytes >= WAL_FILE_BYTES)?;
+        if open.end_sequence == 0 {
+            // Its first write failed. On a full disk there would soon be many such; one that stays does no harm.
+            let _ = fs::remove_file(&open.path);
+            return None;
+        }
         Some(WalFile { path: open.path, end_sequence: open.end_sequence, damaged: false })
     }
 }
