@@ -64,8 +64,6 @@ impl Serve {
         if self.shielded {
             command.process_group(0);
         }
-        // An error says what is wrong in one line, whatever the tests around it want to know of their own.
-        command.env("RUST_LIB_BACKTRACE", "0");
         command
     }
 

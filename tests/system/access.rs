@@ -80,6 +80,20 @@ fn a_project_never_sees_anothers_records() -> Result<()> {
 }
 
 #[test]
+fn a_key_does_only_what_its_scopes_allow() -> Result<()> {
+    let fixture = Fixture::start()?;
+    for (scope, ingest, query) in [("ingest", 200, 403), ("query", 403, 200)] {
+        let created = fixture.key(&["create", "--scopes", scope, "--name", scope])?;
+        let api = fixture.api.with_key(&printed_key(&created)?);
+        let replies = [api.ingest(&[event("x")], None)?, api.get("/api/v1/logs", &[])?];
+        assert_eq!([replies[0].status, replies[1].status], [ingest, query], "{scope}");
+        let refused = replies.iter().find(|reply| reply.status == 403).context("none refused")?;
+        assert_eq!(refused.code(), "missing_scope");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_revoked_key_opens_nothing_any_more() -> Result<()> {
     let fixture = Fixture::start()?;
     let created = fixture.key(&["create", "--project", "default", "--name", "to be revoked"])?;

@@ -34,6 +34,7 @@ pub(crate) fn line(record: &Value) -> String {
     let fields = record.get("fields").and_then(Value::as_object).unwrap_or(&none);
     for (name, value) in attributes.chain(fields) {
         let shown = match value {
+            Value::Object(_) if name == "exception" => plain(&exception(value)),
             Value::String(text) if !text.contains([' ', '"', '=']) && !text.is_empty() => {
                 plain(text)
             }
@@ -43,6 +44,21 @@ pub(crate) fn line(record: &Value) -> String {
         let _ = write!(line, " {DIM}{}={DIM:#}{shown}", plain(name));
     }
     line
+}
+
+/// What was raised and where; the whole of it is for `--json`.
+fn exception(exception: &Value) -> String {
+    let text = |of: &Value, name: &str| {
+        of.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let mut shown = format!("{}: {}", text(exception, "type"), text(exception, "message"));
+    let frames = exception.get("stacktrace").and_then(Value::as_array);
+    if let Some(frame) = frames.and_then(|frames| frames.last()).filter(|frame| frame.is_object()) {
+        let line = frame.get("line").map(ToString::to_string).unwrap_or_default();
+        // Writing to a String cannot fail.
+        let _ = write!(shown, " ({}:{line} {})", text(frame, "file"), text(frame, "function"));
+    }
+    format!("\"{shown}\"")
 }
 
 fn style(level: &str) -> Style {
@@ -74,6 +90,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn an_exception_is_told_by_its_type_message_and_place() {
+        let frames = json!([{ "file": "a.py", "line": 1, "function": "main" }, { "file": "b.py", "line": 7, "function": "f" }]);
+        let raised = json!({ "type": "KeyError", "message": "'x'", "stacktrace": frames });
+        let line = line(&json!({ "level": "error", "message": "m", "exception": raised }));
+        let line = anstream::adapter::strip_str(&line).to_string();
+        assert!(line.ends_with(r#"exception="KeyError: 'x' (b.py:7 f)""#), "{line}");
+    }
 
     #[test]
     fn a_record_is_one_line_and_its_content_can_not_move_the_cursor() {
