@@ -139,7 +139,7 @@ fn matcher(condition: &Condition, arguments: Vec<Expr>) -> Result<Expr> {
 struct Matcher {
     condition: Condition,
     /// For a test of words.
-    words: Option<Regex>,
+    words: Option<Words>,
     signature: Signature,
 }
 
@@ -160,7 +160,7 @@ impl Hash for Matcher {
 impl Matcher {
     fn new(condition: &Condition) -> Result<Self> {
         let words = match &condition.test {
-            Test::Words { text, prefix } => Some(words_regex(text, *prefix)?),
+            Test::Words { text, prefix } => Some(Words::new(text, *prefix)?),
             _ => None,
         };
         Ok(Self {
@@ -172,7 +172,7 @@ impl Matcher {
 
     fn matches_text(&self, value: &str) -> bool {
         match &self.condition.test {
-            Test::Words { .. } => self.words.as_ref().is_some_and(|words| words.is_match(value)),
+            Test::Words { .. } => self.words.as_ref().is_some_and(|words| words.stand_in(value)),
             Test::Compare(Comparison::Equal, text) => value == text,
             Test::Compare(comparison, text) => comparison.holds(order(value, text)),
             Test::Prefix(text) => value.starts_with(text.as_str()),
@@ -274,17 +274,39 @@ impl ScalarUDFImpl for Matcher {
     }
 }
 
-/// The words of `text`, one after the other, in any case, with no letter or digit before the first and, unless
-/// `prefix`, none behind the last.
-fn words_regex(text: &str, prefix: bool) -> Result<Regex> {
-    let parts: Vec<String> = words(text).map(regex::escape).collect();
-    let end = if prefix { "" } else { r"(?:$|[^\p{Alphabetic}\p{N}])" };
-    let pattern = format!(
-        r"(?i)(?:^|[^\p{{Alphabetic}}\p{{N}}]){}{end}",
-        parts.join(r"[^\p{Alphabetic}\p{N}]+")
-    );
-    Regex::new(&pattern)
-        .map_err(|error| datafusion::error::DataFusionError::External(Box::new(error)))
+/// Looks for words that stand one after the other, in any case.
+#[derive(Debug)]
+struct Words {
+    /// The words and what is between them. Without what must stand around them, so that the engine can look for
+    /// their letters and skip the rest of the text.
+    core: Regex,
+    /// Whether the last word may go on.
+    prefix: bool,
+}
+
+impl Words {
+    fn new(text: &str, prefix: bool) -> Result<Self> {
+        let parts: Vec<String> = words(text).map(regex::escape).collect();
+        let pattern = format!("(?i){}", parts.join(r"[^\p{Alphabetic}\p{N}]+"));
+        let core = Regex::new(&pattern)
+            .map_err(|error| datafusion::error::DataFusionError::External(Box::new(error)))?;
+        Ok(Self { core, prefix })
+    }
+
+    fn stand_in(&self, value: &str) -> bool {
+        let outside = |character: Option<char>| character.is_none_or(|c| !c.is_alphanumeric());
+        let mut start = 0;
+        while let Some(found) = self.core.find_at(value, start) {
+            let before = value.get(..found.start()).and_then(|text| text.chars().next_back());
+            let mut from_here = value.get(found.start()..).unwrap_or_default().chars();
+            let after = value.get(found.end()..).and_then(|text| text.chars().next());
+            if outside(before) && (self.prefix || outside(after)) {
+                return true;
+            }
+            start = found.start() + from_here.next().map_or(1, char::len_utf8);
+        }
+        false
+    }
 }
 
 /// Numbers compare as numbers, everything else as text.
@@ -317,9 +339,11 @@ mod tests {
             ("日本", false, "日本", true),
             ("10.0.0.1", false, "from 10.0.0.1:80", true),
             ("10.0.0.1", false, "from 110.0.0.1", false),
+            ("ab", false, "xab ab", true),
+            ("ß", false, "aß ßa ß", true),
         ] {
             assert_eq!(
-                words_regex(text, prefix).unwrap().is_match(value),
+                Words::new(text, prefix).unwrap().stand_in(value),
                 expected,
                 "{text} in {value}"
             );
