@@ -17,13 +17,18 @@ const NANOS_PER_SECOND: i64 = 1_000_000_000;
 const ROUND_SECONDS: [i64; 15] =
     [1, 5, 10, 30, 60, 300, 600, 1_800, 3_600, 10_800, 21_600, 43_200, 86_400, 604_800, 2_592_000];
 
-/// The width of a bucket of time, a positive number of nanoseconds.
+/// Widest interval: ten years. Wider ones would meet the ends of 64-bit nanoseconds.
+const NANOS_MAX: i64 = 3_653 * 86_400 * NANOS_PER_SECOND;
+
+/// The width of a bucket of time, a positive number of nanoseconds, at most ten years.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interval(NonZeroI64);
 
 /// The text is no interval.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no interval, expected a whole number and one of ms, s, m, h, d, such as 5m")]
+#[error(
+    "`{0}` is no interval, expected a whole number and one of ms, s, m, h, d, such as 5m, up to 3653d"
+)]
 pub struct IntervalError(String);
 
 impl Interval {
@@ -39,7 +44,8 @@ impl Interval {
         let needed = to.nanos().saturating_sub(from.nanos()) / buckets.max(1) / NANOS_PER_SECOND;
         let widest = needed.saturating_add(1);
         let seconds = ROUND_SECONDS.into_iter().find(|&seconds| seconds > needed).unwrap_or(widest);
-        Self(NonZeroI64::new(seconds.saturating_mul(NANOS_PER_SECOND)).unwrap_or(NonZeroI64::MAX))
+        let nanos = seconds.saturating_mul(NANOS_PER_SECOND).min(NANOS_MAX);
+        Self(NonZeroI64::new(nanos).unwrap_or(NonZeroI64::MAX))
     }
 
     /// The start of the bucket that holds `time`: buckets are counted from the epoch.
@@ -63,7 +69,8 @@ impl FromStr for Interval {
             .map(|(_, nanos)| nanos)
             .ok_or_else(error)?;
         let count: i64 = count.parse().map_err(|_| error())?;
-        count.checked_mul(nanos).and_then(NonZeroI64::new).map(Self).ok_or_else(error)
+        let nanos = count.checked_mul(nanos).filter(|&nanos| nanos <= NANOS_MAX);
+        nanos.and_then(NonZeroI64::new).map(Self).ok_or_else(error)
     }
 }
 
@@ -85,7 +92,7 @@ mod tests {
             assert_eq!(text.parse::<Interval>().unwrap().to_string(), text);
         }
         assert_eq!("60s".parse::<Interval>().unwrap().to_string(), "1m");
-        for wrong in ["", "5", "m", "0s", "-1s", "1.5h", "9999999999999d", "5 m"] {
+        for wrong in ["", "5", "m", "0s", "-1s", "1.5h", "9999999999999d", "3654d", "5 m"] {
             assert!(wrong.parse::<Interval>().is_err(), "{wrong}");
         }
     }

@@ -26,7 +26,7 @@ mod words;
 
 pub use filter::{Comparison, Condition, Field, Filter, Test};
 pub use interval::{Interval, IntervalError};
-pub use limits::{DEPTH_MAX, QUERY_BYTES_MAX};
+pub use limits::{DEPTH_MAX, QUERY_BYTES_MAX, TERMS_MAX, WORDS_BYTES_MAX};
 pub use parse::{ParseError, parse};
-pub use request::{Cursor, CursorError, Histogram, Search, TimeRange};
+pub use request::{Cursor, CursorError, Histogram, TimeRange};
 pub use words::words;

@@ -2,7 +2,10 @@
 
 use millpond_record::Timestamp;
 
-use crate::{Comparison, Condition, DEPTH_MAX, Field, Filter, QUERY_BYTES_MAX, Test, words::words};
+use crate::{
+    Comparison, Condition, DEPTH_MAX, Field, Filter, QUERY_BYTES_MAX, TERMS_MAX, Test,
+    WORDS_BYTES_MAX, words::words,
+};
 
 /// The query is wrong at a place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,7 +32,7 @@ pub fn parse(text: &str) -> Result<Filter, ParseError> {
             found,
         });
     }
-    let mut parser = Parser { text, at: 0, depth: 0 };
+    let mut parser = Parser { text, at: 0, depth: 0, terms: 0 };
     if parser.peek().is_none() {
         return Ok(Filter::All);
     }
@@ -44,6 +47,7 @@ struct Parser<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
+    terms: usize,
 }
 
 /// A text of the query, without its quotes.
@@ -204,6 +208,10 @@ impl<'a> Parser<'a> {
     }
 
     fn test(&mut self, field: &Field) -> Result<Filter, ParseError> {
+        self.terms += 1;
+        if self.terms > TERMS_MAX {
+            return Err(self.error(format!("at most {TERMS_MAX} terms")));
+        }
         let comparison = self.comparison(field);
         let text = self.value(field)?;
         let found = format!("`{}`", text.value);
@@ -222,6 +230,13 @@ impl<'a> Parser<'a> {
             } else {
                 Filter::Is(Condition { field: field.clone(), test: Test::Exists })
             });
+        }
+        if text.prefix && matches!(field, Field::Time | Field::Level | Field::StepIndex) {
+            return Err(self.error_at(
+                text.start,
+                "a whole value, without `*`",
+                format!("{found} and `*`"),
+            ));
         }
         let equal = comparison.unwrap_or(Comparison::Equal);
         let test = match field {
@@ -254,6 +269,10 @@ impl<'a> Parser<'a> {
         if words(&text.value).next().is_none() {
             let expected = "a word with a letter or digit in it";
             return Err(self.error_at(text.start, expected, format!("`{}`", text.value)));
+        }
+        if text.value.len() > WORDS_BYTES_MAX {
+            let expected = format!("at most {WORDS_BYTES_MAX} bytes of words");
+            return Err(self.error_at(text.start, expected, format!("{} bytes", text.value.len())));
         }
         Ok(Test::Words { text: text.value.clone(), prefix: text.prefix })
     }
@@ -457,6 +476,10 @@ mod tests {
                 "n:>5*",
                 "query is wrong at character 4: expected a value to compare with, without `*`, found `5` and `*`",
             ),
+            (
+                "level:err*",
+                "query is wrong at character 7: expected a whole value, without `*`, found `err` and `*`",
+            ),
             ("step_index:x", "query is wrong at character 12: expected a whole number, found `x`"),
         ] {
             assert_eq!(parse(text).unwrap_err().to_string(), message, "{text}");
@@ -465,5 +488,19 @@ mod tests {
         assert!(parse(&"(".repeat(100_000)).is_err());
         assert!(parse(&"(".repeat(1000)).unwrap_err().to_string().contains("at most 64 nested"));
         assert!(parse(&"-".repeat(1000)).is_err());
+        assert!(parse(&"a ".repeat(TERMS_MAX)).is_ok());
+        assert!(
+            parse(&"a ".repeat(TERMS_MAX + 1))
+                .unwrap_err()
+                .to_string()
+                .contains("at most 1024 terms")
+        );
+        assert!(parse(&"a".repeat(WORDS_BYTES_MAX)).is_ok());
+        assert!(
+            parse(&"a".repeat(WORDS_BYTES_MAX + 1))
+                .unwrap_err()
+                .to_string()
+                .contains("at most 4096 bytes")
+        );
     }
 }

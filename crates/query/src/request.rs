@@ -74,19 +74,6 @@ impl FromStr for Cursor {
     }
 }
 
-/// Asks for records, newest first.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Search {
-    /// Which records.
-    pub filter: Filter,
-    /// When.
-    pub range: TimeRange,
-    /// Only records that stand behind this one.
-    pub after: Option<Cursor>,
-    /// At most so many.
-    pub limit: usize,
-}
-
 /// Asks for counts over time by level.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Histogram {

@@ -1,7 +1,7 @@
 //! A request body -> its records, in every shape that `POST /api/v1/ingest` takes.
 
 use crate::{
-    Decoded, Rejection, Timestamp, decode,
+    Decoded, RecordKey, Rejection, TextAttribute, Timestamp, decode,
     json::{Reader, SyntaxError},
 };
 
@@ -149,7 +149,8 @@ impl<'a> Iterator for Body<'a> {
     }
 }
 
-/// If the object ahead has a `logs` array, leaves the reader inside that array.
+/// If the object ahead has a `logs` array of objects, leaves the reader inside that array. A record may have a field
+/// of that name; then it has a message, or what is in the array are no records.
 fn enter_logs(reader: &mut Reader<'_>) -> Result<bool, SyntaxError> {
     let mut ahead = reader.clone();
     ahead.take(b'{');
@@ -157,15 +158,37 @@ fn enter_logs(reader: &mut Reader<'_>) -> Result<bool, SyntaxError> {
         return Ok(false);
     }
     loop {
-        if ahead.key()? == "logs" && ahead.take(b'[') {
-            *reader = ahead;
-            return Ok(true);
+        let key = ahead.key()?;
+        if matches!(RecordKey::of(&key), Some(RecordKey::Text(TextAttribute::Message))) {
+            return Ok(false);
+        }
+        if key == "logs" {
+            let mut inside = ahead.clone();
+            if inside.take(b'[')
+                && (matches!(inside.peek(), Some(b'{' | b']'))
+                    || !names_message(&mut ahead.clone())?)
+            {
+                *reader = inside;
+                return Ok(true);
+            }
         }
         ahead.skip_value()?;
         if !ahead.take(b',') {
             return Ok(false);
         }
     }
+}
+
+/// Whether the members behind the next value have a message among them.
+fn names_message(reader: &mut Reader<'_>) -> Result<bool, SyntaxError> {
+    reader.skip_value()?;
+    while reader.take(b',') {
+        if matches!(RecordKey::of(&reader.key()?), Some(RecordKey::Text(TextAttribute::Message))) {
+            return Ok(true);
+        }
+        reader.skip_value()?;
+    }
+    Ok(false)
 }
 
 #[cfg(test)]
@@ -200,6 +223,15 @@ mod tests {
             ["a", "b"]
         );
         assert!(messages(r#"{"logs":[]}"#, BodyFormat::Json).unwrap().is_empty());
+        assert_eq!(
+            messages(r#"{"message":"rotated","logs":["a.log"]}"#, BodyFormat::Json).unwrap(),
+            ["rotated"]
+        );
+        assert_eq!(
+            messages(r#"{"logs":["a.log"],"message":"rotated"}"#, BodyFormat::Json).unwrap(),
+            ["rotated"]
+        );
+        assert_eq!(messages(r#"{"logs":[5,{"message":"a"}]}"#, BodyFormat::Json).unwrap().len(), 2);
     }
 
     #[test]

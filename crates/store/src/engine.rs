@@ -13,7 +13,9 @@ mod recover;
 
 use std::{
     collections::BTreeMap,
+    fs::Permissions,
     io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
@@ -24,6 +26,7 @@ use std::{
 };
 
 use arrow::error::ArrowError;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use fs_err::{self as fs, File};
 use millpond_record::Timestamp;
 use millpond_wire::IdempotencyKey;
@@ -36,6 +39,7 @@ use crate::{
     idempotency::Table,
     limits::{COMMITS_WAITING_MAX, HOT_BYTES_MAX},
     manifest::{Manifest, ManifestError},
+    search::query_memory,
     segment::Segment,
     wal::{self, Damage, WalFile},
 };
@@ -73,6 +77,7 @@ pub struct Recovery {
 #[derive(Debug)]
 pub struct EmbeddedStore {
     pub(crate) shared: Arc<Shared>,
+    pub(crate) query_memory: Arc<RuntimeEnv>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     commits: SyncSender<Message>,
 }
@@ -105,6 +110,10 @@ struct State {
     closed_logs: Vec<WalFile>,
     /// Arrival of the newest batch.
     newest_observed: Option<Timestamp>,
+    /// Why the last group of batches was not stored.
+    append_trouble: Option<String>,
+    /// Why the last flush failed.
+    flush_trouble: Option<String>,
     closing: bool,
 }
 
@@ -132,6 +141,13 @@ pub(crate) struct Snapshot {
     pub(crate) segments: Vec<Arc<Segment>>,
 }
 
+impl Snapshot {
+    /// How many of its segments are known to be damaged.
+    pub(crate) fn damaged(&self) -> usize {
+        self.segments.iter().filter(|segment| segment.known_damage().is_some()).count()
+    }
+}
+
 #[derive(Debug)]
 enum Message {
     Commit(Box<Commit>),
@@ -157,6 +173,15 @@ impl EmbeddedStore {
     /// # Errors
     /// Another process has it, it can't be read or written, or its manifest is damaged.
     pub fn open(directory: &Path) -> Result<Self, OpenError> {
+        if !directory.exists() {
+            fs::create_dir_all(directory)?;
+            // Logs are nobody else's business.
+            fs::set_permissions(directory, Permissions::from_mode(0o700))?;
+            if let Some(parent) = directory.parent().filter(|parent| !parent.as_os_str().is_empty())
+            {
+                files::sync_directory(parent)?;
+            }
+        }
         fs::create_dir_all(directory.join("wal"))?;
         fs::create_dir_all(directory.join("segments"))?;
         files::sync_directory(directory)?;
@@ -168,7 +193,7 @@ impl EmbeddedStore {
             }
             Err(std::fs::TryLockError::Error(error)) => return Err(error.into()),
         }
-        let manifest = Manifest::load(directory)?;
+        let manifest = recover::manifest(directory)?;
         remove_unnamed_segments(&directory.join("segments"), &manifest)?;
         let mut state = State::from_manifest(manifest, &directory.join("segments"));
         let (recovery, next_log) = recover(&mut state, &directory.join("wal"))?;
@@ -188,7 +213,8 @@ impl EmbeddedStore {
             spawn("log", Arc::clone(&shared), move |shared| shared.run_log(&waiting))?,
             spawn("flush", Arc::clone(&shared), |shared| shared.run_flush())?,
         ];
-        Ok(Self { shared, threads: Mutex::new(threads.into()), commits })
+        let query_memory = query_memory().map_err(io::Error::other)?;
+        Ok(Self { shared, query_memory, threads: Mutex::new(threads.into()), commits })
     }
 
     /// What was found when the store was opened.
@@ -271,13 +297,18 @@ impl EmbeddedStore {
                 complaints.push(format!("segment {}: {reason}", segment.entry.file));
             }
         }
-        drop(state);
-        if lock(&self.shared.log).poisoned() {
-            complaints.push(
-                "the log failed and could not be repaired; nothing is stored until a restart"
-                    .to_owned(),
-            );
-        }
+        complaints.extend(
+            state
+                .append_trouble
+                .iter()
+                .map(|error| format!("the last batch was not stored: {error}")),
+        );
+        complaints.extend(
+            state
+                .flush_trouble
+                .iter()
+                .map(|error| format!("hot rows can't be written to a segment: {error}")),
+        );
         complaints
     }
 }

@@ -18,11 +18,19 @@ pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
 /// The file, or the temporary one beside it, can't be written; the old content stays.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("tmp");
-    let mut file = File::create(&temporary)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)?;
+    let written = write_synced(&temporary, content).and_then(|()| fs::rename(&temporary, path));
+    if written.is_err() {
+        // On a full disk its bytes are needed elsewhere. If it can't be removed either, the next try replaces it.
+        let _ = fs::remove_file(&temporary);
+    }
+    written?;
     path.parent().map_or(Ok(()), sync_directory)
+}
+
+fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut file = File::create(path)?;
+    file.write_all(content)?;
+    file.sync_all()
 }
 
 /// Whether the error says that there is no room: device full, quota or file-size limit reached.

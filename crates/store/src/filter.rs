@@ -36,15 +36,19 @@ pub(crate) fn expression(filter: &Filter) -> Result<Expr> {
 }
 
 fn joined(parts: &[Filter], join: fn(Expr, Expr) -> Expr) -> Result<Expr> {
-    let mut joined: Option<Expr> = None;
-    for part in parts {
-        let next = expression(part)?;
-        joined = Some(match joined {
-            Some(before) => join(before, next),
-            None => next,
-        });
+    let parts = parts.iter().map(expression).collect::<Result<Vec<_>>>()?;
+    Ok(balanced(parts, join).unwrap_or_else(|| lit(true)))
+}
+
+/// Joins expressions as a balanced tree: a list of a thousand is ten levels deep, not a thousand, and everything that
+/// walks expressions recurses.
+pub(crate) fn balanced(mut parts: Vec<Expr>, join: fn(Expr, Expr) -> Expr) -> Option<Expr> {
+    if parts.len() < 2 {
+        return parts.pop();
     }
-    Ok(joined.unwrap_or_else(|| lit(true)))
+    let right = parts.split_off(parts.len() / 2);
+    let (left, right) = (balanced(parts, join), balanced(right, join));
+    left.zip(right).map(|(left, right)| join(left, right))
 }
 
 /// The time range as an expression; `None` if it is all of time.

@@ -10,7 +10,7 @@ use millpond_wire::IdempotencyKey;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    limits::{IDEMPOTENCY_CLIENTS_MAX, IDEMPOTENCY_WINDOW},
+    limits::{IDEMPOTENCY_CLIENTS_MAX, IDEMPOTENCY_RANGES_MAX, IDEMPOTENCY_WINDOW},
     project::Project,
 };
 
@@ -38,7 +38,8 @@ impl Table {
     pub(crate) fn contains(&self, project: &Project, key: &IdempotencyKey) -> bool {
         let client = self.clients.get(&(project.clone(), key.client.clone()));
         client.is_some_and(|(_, stored)| {
-            stored.iter().rev().any(|&(first, last)| first <= key.sequence && key.sequence <= last)
+            let place = stored.partition_point(|&(_, last)| last < key.sequence);
+            stored.get(place).is_some_and(|&(first, _)| first <= key.sequence)
         })
     }
 
@@ -47,6 +48,9 @@ impl Table {
             self.clients.entry((project.clone(), key.client.clone())).or_default();
         *last_seen = (*last_seen).max(seen.nanos());
         insert_range(stored, key.sequence);
+        if stored.len() > IDEMPOTENCY_RANGES_MAX {
+            stored.remove(0);
+        }
     }
 
     /// Forgets clients that were silent for longer than the window, and the longest silent beyond the limit.
@@ -130,6 +134,18 @@ mod tests {
             prop_assert_eq!(held, expected);
             prop_assert!(stored.windows(2).all(|pair| pair[0].1 + 1 < pair[1].0));
         }
+    }
+
+    #[test]
+    fn a_client_that_skips_about_is_remembered_up_to_a_limit() {
+        let project: Project = "p".parse().unwrap();
+        let mut table = Table::default();
+        let key = |sequence| IdempotencyKey { client: "c".into(), sequence };
+        for sequence in (0..=IDEMPOTENCY_RANGES_MAX as u64).map(|n| n * 2) {
+            table.insert(&project, &key(sequence), Timestamp::from_nanos(1));
+        }
+        assert!(!table.contains(&project, &key(0)));
+        assert!(table.contains(&project, &key(2)) && !table.contains(&project, &key(3)));
     }
 
     #[test]

@@ -21,6 +21,10 @@ pub(crate) const FLUSH_AGE: Duration = Duration::from_secs(300);
 /// Hot rows over all projects that stop ingest until a flush has made room, in bytes of Arrow memory.
 pub(crate) const HOT_BYTES_MAX: usize = 256 << 20;
 
+/// What queries may hold in memory for what they group and sort, all together, in bytes. A million different values
+/// of 100 bytes fit; a query that needs more is told so.
+pub(crate) const QUERY_BYTES_MAX: usize = 256 << 20;
+
 /// Hot chunks are joined until they have this many rows; a join copies at most so many.
 pub(crate) const CHUNK_ROWS: usize = 64 << 10;
 
@@ -32,6 +36,10 @@ pub(crate) const PAGE_ROWS: usize = 8 << 10;
 
 /// A client whose last batch is older than this may be forgotten by the idempotency table.
 pub(crate) const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Most ranges of sequences that are remembered of one client; beyond, its lowest are forgotten. A client that counts
+/// needs one, and one more for each batch that is under way or was given up.
+pub(crate) const IDEMPOTENCY_RANGES_MAX: usize = 1024;
 
 /// Most clients that the idempotency table remembers; the longest silent are forgotten first. At some 100 bytes each
 /// in the manifest, which is written at every flush, 6 MB.

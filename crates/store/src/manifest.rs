@@ -59,34 +59,43 @@ pub enum ManifestError {
     Io(#[from] io::Error),
     /// The file is no manifest.
     #[error(
-        "read manifest.json: {0}; restore it from a backup, the segments and the log are not touched"
+        "manifest.json can't be read; restore it from a backup, the segments and the log are not touched"
     )]
     Form(#[from] serde_json::Error),
+    /// There are segments, but nothing that names them.
+    #[error(
+        "manifest.json is missing, but there are segments such as {0:?}; restore it from a backup, or move the \
+         directory `segments` away to start without them"
+    )]
+    Missing(std::path::PathBuf),
     /// The store was written by a newer version.
     #[error("manifest.json has format {0}, this version reads up to {FORMAT_VERSION}")]
     Newer(u32),
 }
 
 impl Manifest {
-    /// Reads the manifest of a data directory; an empty one if there is none.
-    pub(crate) fn load(directory: &Path) -> Result<Self, ManifestError> {
+    /// Reads the manifest of a data directory; `None` if there is none.
+    pub(crate) fn load(directory: &Path) -> Result<Option<Self>, ManifestError> {
         let text = match fs::read(directory.join(FILE_NAME)) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Self {
-                    format_version: FORMAT_VERSION,
-                    next_sequence: 1,
-                    next_segment: 1,
-                    ..Self::default()
-                });
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         let manifest: Self = serde_json::from_slice(&text)?;
         if manifest.format_version > FORMAT_VERSION {
             return Err(ManifestError::Newer(manifest.format_version));
         }
-        Ok(manifest)
+        Ok(Some(manifest))
+    }
+
+    /// The manifest of an empty store.
+    pub(crate) fn empty() -> Self {
+        Self {
+            format_version: FORMAT_VERSION,
+            next_sequence: 1,
+            next_segment: 1,
+            ..Self::default()
+        }
     }
 
     /// Writes the manifest; when this returns, it is durable.

@@ -23,15 +23,17 @@ use millpond_record::Timestamp;
 
 use crate::{
     engine::Snapshot,
+    filter::balanced,
     hot::Chunk,
     schema::schema,
-    segment::{Segment, SegmentError},
+    segment::{RowGroup, Segment, SegmentError},
 };
 
 /// Something that is read or skipped as a whole.
 #[derive(Clone, Debug)]
 pub(crate) struct Unit {
     source: Source,
+    rows: usize,
     pub(crate) time_min: Timestamp,
     pub(crate) time_max: Timestamp,
     /// No row has a lower sequence.
@@ -54,11 +56,14 @@ pub(crate) struct Units {
 }
 
 impl Units {
-    pub(crate) fn of(snapshot: &Snapshot, range: TimeRange) -> Self {
+    /// `behind`: only what may have rows with a higher sequence.
+    pub(crate) fn of(snapshot: &Snapshot, range: TimeRange, behind: Option<u64>) -> Result<Self> {
+        let wanted = |sequence_max| behind.is_none_or(|behind| sequence_max > behind);
         let mut found = Self::default();
-        for chunk in &snapshot.hot {
+        for chunk in snapshot.hot.iter().filter(|chunk| wanted(chunk.sequence_max)) {
             found.units.push(Unit {
                 source: Source::Hot(Arc::clone(chunk)),
+                rows: chunk.rows.num_rows(),
                 time_min: chunk.time_min,
                 time_max: chunk.time_max,
                 sequence_min: chunk.sequence_min,
@@ -66,25 +71,37 @@ impl Units {
             });
         }
         for segment in &snapshot.segments {
-            if !range.overlaps(segment.time_min(), segment.time_max()) {
+            if !range.overlaps(segment.time_min(), segment.time_max())
+                || !wanted(segment.entry.sequence_max)
+            {
                 continue;
             }
             match segment.row_groups() {
-                Ok(groups) => {
-                    found.units.extend(groups.into_iter().enumerate().map(|(index, group)| Unit {
-                        source: Source::RowGroup(Arc::clone(segment), index),
-                        time_min: group.time_min,
-                        time_max: group.time_max,
-                        sequence_min: segment.entry.sequence_min,
-                        sequence_max: segment.entry.sequence_max,
-                    }));
+                Ok(groups) => found.add_groups(segment, &groups),
+                Err(SegmentError::Damaged(reason)) => {
+                    found.damaged.push(format!("{}: {reason}", segment.entry.file));
                 }
-                Err(reason) => found.damaged.push(format!("{}: {reason}", segment.entry.file)),
+                Err(error) => return Err(external(error)),
             }
         }
         found.units.retain(|unit| range.overlaps(unit.time_min, unit.time_max));
-        found
+        Ok(found)
     }
+
+    fn add_groups(&mut self, segment: &Arc<Segment>, groups: &[RowGroup]) {
+        self.units.extend(groups.iter().enumerate().map(|(index, group)| Unit {
+            source: Source::RowGroup(Arc::clone(segment), index),
+            rows: group.rows,
+            time_min: group.time_min,
+            time_max: group.time_max,
+            sequence_min: segment.entry.sequence_min,
+            sequence_max: segment.entry.sequence_max,
+        }));
+    }
+}
+
+fn external(error: SegmentError) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
 }
 
 impl Unit {
@@ -104,11 +121,7 @@ impl Unit {
             }
             Source::RowGroup(segment, index) => {
                 let rows = rows.map(|rows| &**rows.values());
-                segment.read(*index, columns, rows).map_err(|error| match error {
-                    SegmentError::Arrow(error) => error.into(),
-                    SegmentError::Parquet(error) => DataFusionError::External(Box::new(error)),
-                    error => DataFusionError::External(Box::new(error)),
-                })
+                segment.read(*index, columns, rows).map_err(external)
             }
         }
     }
@@ -117,24 +130,12 @@ impl Unit {
     pub(crate) fn behind(self, sequence: u64) -> Self {
         match &self.source {
             Source::Hot(chunk) => match chunk.behind(sequence) {
-                Some(rest) => Self { source: Source::Hot(Arc::new(rest)), ..self },
+                Some(rest) => {
+                    Self { rows: rest.rows.num_rows(), source: Source::Hot(Arc::new(rest)), ..self }
+                }
                 None => self,
             },
             Source::RowGroup(..) => self,
-        }
-    }
-
-    fn row_count(&self) -> Result<usize> {
-        match &self.source {
-            Source::Hot(chunk) => Ok(chunk.rows.num_rows()),
-            Source::RowGroup(segment, index) => {
-                let metadata = segment
-                    .open()
-                    .map_err(|reason| DataFusionError::Execution(reason.to_owned()))?;
-                let rows =
-                    metadata.metadata().row_groups().get(*index).map(|group| group.num_rows());
-                Ok(rows.and_then(|rows| usize::try_from(rows).ok()).unwrap_or_default())
-            }
         }
     }
 }
@@ -150,7 +151,7 @@ pub(crate) struct Predicate {
 impl Predicate {
     /// Compiles the conjunction of some expressions; `None` if there are none.
     pub(crate) fn compile(filters: &[Expr]) -> Result<Option<Self>> {
-        let Some(expression) = filters.iter().cloned().reduce(Expr::and) else { return Ok(None) };
+        let Some(expression) = balanced(filters.to_vec(), Expr::and) else { return Ok(None) };
         let mut columns = BTreeSet::new();
         for column in expression.column_refs() {
             columns.insert(schema().index_of(column.name())?);
@@ -167,7 +168,7 @@ impl Predicate {
     /// The places of the rows of a unit that pass, ascending.
     pub(crate) fn passing(&self, unit: &Unit) -> Result<UInt32Array> {
         let rows = if self.columns.is_empty() {
-            let options = RecordBatchOptions::new().with_row_count(Some(unit.row_count()?));
+            let options = RecordBatchOptions::new().with_row_count(Some(unit.rows));
             RecordBatch::try_new_with_options(Arc::new(Schema::empty()), vec![], &options)?
         } else {
             unit.read(&self.columns, None)?
@@ -207,7 +208,7 @@ pub(crate) fn read_passing(
     let passing = predicate.map(|predicate| predicate.passing(unit)).transpose()?;
     let count = match &passing {
         Some(passing) => passing.len(),
-        None => unit.row_count()?,
+        None => unit.rows,
     };
     if columns.is_empty() || count == 0 {
         let options = RecordBatchOptions::new().with_row_count(Some(count));

@@ -13,6 +13,7 @@ use arrow::{
 use async_trait::async_trait;
 use datafusion::{
     common::{Result, exec_err},
+    execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
     functions_aggregate::expr_fn::count,
     logical_expr::{
         ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
@@ -27,7 +28,8 @@ use tokio::sync::watch;
 use crate::{
     Answer, AppendError, Appended, Batch, EmbeddedStore, Order, Project, QueryError, Rows, Store,
     Top,
-    filter::{expression, within},
+    filter::{balanced, expression, within},
+    limits::QUERY_BYTES_MAX,
     scan::{Predicate, Unit, Units},
     schema::{column, place, schema, time_type},
     table::LogTable,
@@ -77,12 +79,59 @@ impl Store for EmbeddedStore {
     }
 
     async fn rows(&self, project: &Project, request: &Rows) -> Result<Answer, QueryError> {
-        let Units { mut units, damaged } = Units::of(&self.snapshot(project), request.range);
+        self.around_damage(project, || self.find_rows(project, request)).await
+    }
+
+    async fn histogram(
+        &self,
+        project: &Project,
+        request: &Histogram,
+    ) -> Result<Answer, QueryError> {
+        self.around_damage(project, || self.count_over_time(project, request)).await
+    }
+
+    async fn top(&self, project: &Project, request: &Top) -> Result<Answer, QueryError> {
+        self.around_damage(project, || self.count_values(project, request)).await
+    }
+
+    fn stored(&self) -> watch::Receiver<u64> {
+        self.shared.stored.subscribe()
+    }
+
+    fn complaints(&self) -> Vec<String> {
+        EmbeddedStore::complaints(self)
+    }
+}
+
+impl EmbeddedStore {
+    /// Runs a query, and runs it again without a segment that turned out to be damaged while it was read.
+    async fn around_damage<F>(
+        &self,
+        project: &Project,
+        query: impl Fn() -> F,
+    ) -> Result<Answer, QueryError>
+    where
+        F: Future<Output = Result<Answer, QueryError>>,
+    {
+        loop {
+            let known = self.snapshot(project).damaged();
+            let answer = query().await;
+            // Ends: each round finds one more damaged segment.
+            if answer.is_ok() || self.snapshot(project).damaged() <= known {
+                return answer;
+            }
+        }
+    }
+
+    async fn find_rows(&self, project: &Project, request: &Rows) -> Result<Answer, QueryError> {
         let order = request.order;
+        let behind = request.after.filter(|_| order == Order::Stored).map(|after| after.sequence);
+        let Units { mut units, damaged } =
+            Units::of(&self.snapshot(project), request.range, behind)?;
         let after =
             request.after.map(|Cursor { time, sequence }| order.rank(time.nanos(), sequence));
         units.retain(|unit| after.is_none_or(|after| order.worst(unit) > after));
-        if let (Order::Stored, Some((_, sequence))) = (order, after) {
+        if let Some(sequence) = behind {
             // A live tail asks for the few rows behind the last one, again and again.
             units = units.into_iter().map(|unit| unit.behind(sequence)).collect();
         }
@@ -103,7 +152,7 @@ impl Store for EmbeddedStore {
         Ok(Answer { rows, damaged })
     }
 
-    async fn histogram(
+    async fn count_over_time(
         &self,
         project: &Project,
         request: &Histogram,
@@ -123,7 +172,7 @@ impl Store for EmbeddedStore {
         Ok(Answer { rows: collect(counted).await?, damaged })
     }
 
-    async fn top(&self, project: &Project, request: &Top) -> Result<Answer, QueryError> {
+    async fn count_values(&self, project: &Project, request: &Top) -> Result<Answer, QueryError> {
         let (table, damaged) = self.table(project, &request.filter, request.range)?;
         let value = col(request.attribute.name());
         let counted = table
@@ -134,16 +183,6 @@ impl Store for EmbeddedStore {
         Ok(Answer { rows: collect(counted).await?, damaged })
     }
 
-    fn stored(&self) -> watch::Receiver<u64> {
-        self.shared.stored.subscribe()
-    }
-
-    fn complaints(&self) -> Vec<String> {
-        EmbeddedStore::complaints(self)
-    }
-}
-
-impl EmbeddedStore {
     /// The records that pass, as a DataFusion table.
     fn table(
         &self,
@@ -151,17 +190,22 @@ impl EmbeddedStore {
         filter: &Filter,
         range: TimeRange,
     ) -> Result<(DataFrame, Vec<String>), QueryError> {
-        let units = Units::of(&self.snapshot(project), range);
+        let units = Units::of(&self.snapshot(project), range, None)?;
         let damaged = units.damaged.clone();
         let parallel = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let context =
-            SessionContext::new_with_config(SessionConfig::new().with_target_partitions(parallel));
+        let config = SessionConfig::new().with_target_partitions(parallel);
+        let context = SessionContext::new_with_config_rt(config, Arc::clone(&self.query_memory));
         let mut table = context.read_table(Arc::new(LogTable { units }))?;
-        for part in conjunction(filter, range)? {
-            table = table.filter(part)?;
+        if let Some(filter) = balanced(conjunction(filter, range)?, Expr::and) {
+            table = table.filter(filter)?;
         }
         Ok((table, damaged))
     }
+}
+
+/// The memory that all queries share for what they count.
+pub(crate) fn query_memory() -> Result<Arc<RuntimeEnv>> {
+    RuntimeEnvBuilder::new().with_memory_limit(QUERY_BYTES_MAX, 1.0).build_arc()
 }
 
 async fn collect(table: DataFrame) -> Result<RecordBatch, QueryError> {

@@ -4,8 +4,9 @@
 //! size and CRC32C; a file that does not match is damaged: it is left as it is, reported, and not read.
 
 use std::{
+    io::ErrorKind,
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use arrow::{
@@ -60,6 +61,9 @@ pub(crate) enum SegmentError {
     Size { found: u64, expected: u64 },
     #[error("the file's checksum is {found:08x}, expected {expected:08x}")]
     Checksum { found: u32, expected: u32 },
+    /// Found out before, or just now.
+    #[error("{0}")]
+    Damaged(String),
 }
 
 /// A segment that queries read.
@@ -67,13 +71,16 @@ pub(crate) enum SegmentError {
 pub(crate) struct Segment {
     pub(crate) entry: SegmentEntry,
     path: PathBuf,
-    /// Set by the first read: the footer of a file whose checksum is right, or why it can't be read.
-    opened: OnceLock<Result<Arc<ArrowReaderMetadata>, String>>,
+    /// Set by the first read.
+    opened: Mutex<Opened>,
 }
+
+/// The footer, or what is wrong with the file; `None` before the first read.
+type Opened = Option<Result<Arc<ArrowReaderMetadata>, String>>;
 
 impl Segment {
     pub(crate) fn new(directory: &Path, entry: SegmentEntry) -> Self {
-        Self { path: directory.join(&entry.file), entry, opened: OnceLock::new() }
+        Self { path: directory.join(&entry.file), entry, opened: Mutex::default() }
     }
 
     pub(crate) fn time_min(&self) -> Timestamp {
@@ -85,20 +92,41 @@ impl Segment {
     }
 
     /// The footer. The first call reads the whole file once, to check it.
-    pub(crate) fn open(&self) -> Result<&Arc<ArrowReaderMetadata>, &str> {
-        let opened = self.opened.get_or_init(|| {
-            let checked = self.check();
-            if let Err(error) = &checked {
-                tracing::error!(segment = %self.entry.file, %error, "a segment is damaged and is left out of every answer");
-            }
-            checked.map(Arc::new).map_err(|error| error.to_string())
-        });
-        opened.as_ref().map_err(String::as_str)
+    fn open(&self) -> Result<Arc<ArrowReaderMetadata>, SegmentError> {
+        let mut opened = self.opened();
+        match &*opened {
+            Some(Ok(metadata)) => return Ok(Arc::clone(metadata)),
+            Some(Err(reason)) => return Err(SegmentError::Damaged(reason.clone())),
+            None => {}
+        }
+        let metadata =
+            self.check().map(Arc::new).map_err(|error| self.judge(&mut opened, error))?;
+        *opened = Some(Ok(Arc::clone(&metadata)));
+        Ok(metadata)
+    }
+
+    fn opened(&self) -> MutexGuard<'_, Opened> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers an error that will not pass; one that may, such as too many open files, only goes to who asked.
+    fn judge(&self, opened: &mut Opened, error: SegmentError) -> SegmentError {
+        let passing = match &error {
+            SegmentError::Io(error) => error.kind() != ErrorKind::NotFound,
+            SegmentError::Damaged(_) => true,
+            _ => false,
+        };
+        if passing {
+            return error;
+        }
+        tracing::error!(segment = %self.entry.file, %error, "a segment is damaged and is left out of every answer");
+        *opened = Some(Err(error.to_string()));
+        SegmentError::Damaged(error.to_string())
     }
 
     /// Why it can't be read, if that was found out.
-    pub(crate) fn known_damage(&self) -> Option<&str> {
-        self.opened.get().and_then(|opened| opened.as_ref().err()).map(String::as_str)
+    pub(crate) fn known_damage(&self) -> Option<String> {
+        self.opened().as_ref().and_then(|opened| opened.as_ref().err().cloned())
     }
 
     fn check(&self) -> Result<ArrowReaderMetadata, SegmentError> {
@@ -127,7 +155,19 @@ impl Segment {
         columns: &[usize],
         rows: Option<&[u32]>,
     ) -> Result<RecordBatch, SegmentError> {
-        let metadata = self.open().map_err(|reason| ParquetError::General(reason.to_owned()))?;
+        let metadata = self.open()?;
+        // The file was whole when it was opened; a disk may fail later.
+        self.read_opened(&metadata, row_group, columns, rows)
+            .map_err(|error| self.judge(&mut self.opened(), error))
+    }
+
+    fn read_opened(
+        &self,
+        metadata: &ArrowReaderMetadata,
+        row_group: usize,
+        columns: &[usize],
+        rows: Option<&[u32]>,
+    ) -> Result<RecordBatch, SegmentError> {
         // A file of its own for each reader: readers move the file's position.
         let file = File::open(&self.path)?.into_file();
         let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(
@@ -159,8 +199,9 @@ impl Segment {
     }
 
     /// The row groups with the least and greatest time of each.
-    pub(crate) fn row_groups(&self) -> Result<Vec<RowGroup>, &str> {
-        let metadata = self.open()?.metadata();
+    pub(crate) fn row_groups(&self) -> Result<Vec<RowGroup>, SegmentError> {
+        let metadata = self.open()?;
+        let metadata = metadata.metadata();
         let groups = metadata.row_groups().iter().map(|group| {
             let bounds = |column: usize| match group.column(column).statistics() {
                 Some(Statistics::Int64(statistics)) => {
@@ -171,6 +212,7 @@ impl Segment {
             let (time_min, time_max) =
                 bounds(place::TIME).unwrap_or((self.entry.time_min, self.entry.time_max));
             RowGroup {
+                rows: usize::try_from(group.num_rows()).unwrap_or_default(),
                 time_min: Timestamp::from_nanos(time_min),
                 time_max: Timestamp::from_nanos(time_max),
             }
@@ -182,6 +224,7 @@ impl Segment {
 /// The bounds of a row group.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RowGroup {
+    pub(crate) rows: usize,
     pub(crate) time_min: Timestamp,
     pub(crate) time_max: Timestamp,
 }

@@ -130,6 +130,14 @@ pub struct Answer {
 #[error("run the query: {0}")]
 pub struct QueryError(#[from] pub(crate) datafusion::error::DataFusionError);
 
+impl QueryError {
+    /// The query needed more memory than queries may have; a narrower one, or the same one later, may do.
+    #[must_use]
+    pub fn is_out_of_memory(&self) -> bool {
+        matches!(self.0.find_root(), datafusion::error::DataFusionError::ResourcesExhausted(_))
+    }
+}
+
 impl From<arrow::error::ArrowError> for QueryError {
     fn from(error: arrow::error::ArrowError) -> Self {
         Self(error.into())

@@ -25,8 +25,8 @@
 //!
 //! # Recovery
 //! Frames are read in order. Where no whole frame with a right checksum stands, the reader looks for the next one
-//! and reports the bytes between: at the end of the last file that is a frame the crash cut off, which nobody was
-//! promised; anywhere else it is damage, and everything around it is kept.
+//! and reports the bytes between: a part of a frame at the end of a file is what a crash cut off, which nobody was
+//! promised; anything else is damage, and everything around it is kept.
 
 use std::{
     io::{self, Write},
@@ -165,7 +165,7 @@ pub struct Damage {
     pub offset: u64,
     /// How many there are.
     pub bytes: u64,
-    /// Whether they are the end of the newest file: a frame that a crash cut off, promised to nobody.
+    /// Whether they are a frame at the end of the file that a crash cut off, promised to nobody.
     pub torn_tail: bool,
 }
 
@@ -187,11 +187,7 @@ pub(crate) fn list(directory: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
 }
 
 /// Reads every frame of a file, in order, and what could not be read.
-pub(crate) fn read_file(
-    path: &Path,
-    newest: bool,
-    mut each: impl FnMut(Frame),
-) -> io::Result<Vec<Damage>> {
+pub(crate) fn read_file(path: &Path, mut each: impl FnMut(Frame)) -> io::Result<Vec<Damage>> {
     let bytes = fs::read(path)?;
     let mut damages: Vec<Damage> = Vec::new();
     let mut at = if bytes.starts_with(FILE_MAGIC) { FILE_MAGIC.len() } else { 0 };
@@ -209,8 +205,18 @@ pub(crate) fn read_file(
         let next = rest.iter().skip(1).position(|&byte| Some(&byte) == FRAME_MAGIC.first());
         at = next.map_or(bytes.len(), |distance| at + 1 + distance);
     }
-    push_damage(&mut damages, path, readable_end, bytes.len(), newest);
+    let torn = is_torn(bytes.get(readable_end..).unwrap_or_default());
+    push_damage(&mut damages, path, readable_end, bytes.len(), torn);
     Ok(damages)
+}
+
+/// Whether bytes at the end of a file are a frame that was not written to its end, or no frame at all. A frame that
+/// is all there, with a wrong checksum, may have been acknowledged.
+fn is_torn(tail: &[u8]) -> bool {
+    let mut head = Bytes(tail);
+    let magic = head.take(4).is_some_and(|magic| magic == FRAME_MAGIC);
+    let length = head.array().map(|length| u32::from_le_bytes(length) as usize);
+    !(magic && length.is_some_and(|length| length <= tail.len().saturating_sub(FRAME_HEAD_BYTES)))
 }
 
 fn push_damage(damages: &mut Vec<Damage>, path: &Path, start: usize, end: usize, torn_tail: bool) {
@@ -250,16 +256,13 @@ impl Writer {
         Self { directory, number, current: None, poisoned: false }
     }
 
-    /// Whether the log failed in a way that only opening the store again can mend.
-    pub(crate) fn poisoned(&self) -> bool {
-        self.poisoned
-    }
-
     /// Writes frames, the last of which ends before `end_sequence`, and syncs them. On an error none of them is in
     /// the log.
     pub(crate) fn append(&mut self, frames: &[u8], end_sequence: u64) -> io::Result<()> {
         if self.poisoned {
-            return Err(io::Error::other("the log failed before and could not be repaired"));
+            return Err(io::Error::other(
+                "the log failed before and could not be repaired; restart the server",
+            ));
         }
         let open = match self.current.take() {
             Some(open) => open,
@@ -330,7 +333,7 @@ mod tests {
         let path = directory.path().join("00000000000000000001.wal");
         fs::write(&path, bytes).unwrap();
         let mut sequences = Vec::new();
-        let damages = read_file(&path, true, |frame| sequences.push(frame.first_sequence)).unwrap();
+        let damages = read_file(&path, |frame| sequences.push(frame.first_sequence)).unwrap();
         (sequences, damages.iter().map(|damage| (damage.offset, damage.bytes)).collect())
     }
 

@@ -240,7 +240,7 @@ fn a_manifest_that_is_none_or_newer_is_refused_and_nothing_is_removed() {
     let segment = directory.path().join("segments/default/2026-01-31/000000000001.parquet");
     fs::write(&segment, b"x").unwrap();
     for (content, reason) in [
-        ("{", "read manifest.json"),
+        ("{", "manifest.json can't be read"),
         (
             r#"{"format_version":2,"next_sequence":1,"next_segment":1,"projects":{},"clients":[]}"#,
             "format 2",
@@ -291,4 +291,70 @@ async fn a_segment_is_plain_parquet_that_any_reader_opens() {
         [text("message"), text("level"), text("service"), text("fields")],
         ["a", "warn", "s", "{\"n\":7}"]
     );
+}
+
+#[tokio::test]
+async fn segments_without_a_manifest_are_refused_and_nothing_is_removed() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    append(&store, &[record("a")]).await;
+    drop(store);
+    let manifest = directory.path().join("manifest.json");
+    let content = fs::read(&manifest).unwrap();
+    fs::remove_file(&manifest).unwrap();
+    let foreign = directory.path().join("segments/README.txt");
+    fs::write(&foreign, "not ours").unwrap();
+    let segments = files(directory.path(), "parquet");
+    let error = EmbeddedStore::open(directory.path()).unwrap_err().to_string();
+    assert!(error.contains("manifest.json is missing"), "{error}");
+    assert_eq!(files(directory.path(), "parquet"), segments);
+    fs::write(&manifest, content).unwrap();
+    assert_eq!(messages(&EmbeddedStore::open(directory.path()).unwrap()).await, ["a"]);
+    assert!(foreign.exists());
+}
+
+#[tokio::test]
+async fn a_segment_that_breaks_while_it_is_open_is_left_out_from_then_on() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    append(&store, &[record("a")]).await;
+    store.flush().unwrap();
+    append(&store, &[record("b")]).await;
+    assert_eq!(messages(&store).await, ["a", "b"]);
+    let segment = files(directory.path(), "parquet").remove(0);
+    let length = fs::metadata(&segment).unwrap().len();
+    fs::write(&segment, vec![0; usize::try_from(length).unwrap()]).unwrap();
+    for _ in 0..2 {
+        let answer = store.rows(&project(), &everything(Order::Stored)).await.unwrap();
+        let found: Vec<_> =
+            support::read(&answer).iter().map(|(_, record)| record.message().to_owned()).collect();
+        assert_eq!((found, answer.damaged.len()), (vec!["b".to_owned()], 1));
+    }
+    assert_eq!(store.complaints().len(), 1);
+}
+
+#[tokio::test]
+async fn a_last_frame_that_is_all_there_and_wrong_is_damage_and_a_part_of_one_never_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    append(&store, &[record("a")]).await;
+    append(&store, &[record("b")]).await;
+    let (flipped, torn) = (killed(&directory), killed(&directory));
+    let log = files(flipped.path(), "wal").remove(0);
+    let mut bytes = fs::read(&log).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&log, &bytes).unwrap();
+    let recovered = EmbeddedStore::open(flipped.path()).unwrap();
+    assert_eq!(messages(&recovered).await, ["a"]);
+    assert_eq!(recovered.complaints().len(), 1);
+
+    // Also when it is found again behind a second crash.
+    bytes.pop();
+    fs::write(files(torn.path(), "wal").remove(0), &bytes).unwrap();
+    let once = EmbeddedStore::open(torn.path()).unwrap();
+    append(&once, &[record("c")]).await;
+    let twice = killed(&torn);
+    let recovered = EmbeddedStore::open(twice.path()).unwrap();
+    assert_eq!(messages(&recovered).await, ["a", "c"]);
+    assert_eq!(recovered.complaints(), Vec::<String>::new());
 }

@@ -35,7 +35,9 @@ impl Shared {
                 let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
                 (state.closing, state.pressed())
             };
-            if let Err(error) = self.flush_all(|project| closing || pressed || is_due(project)) {
+            let flushed = self.flush_all(|project| closing || pressed || is_due(project));
+            lock(&self.state).flush_trouble = flushed.as_ref().err().map(ToString::to_string);
+            if let Err(error) = flushed {
                 tracing::error!(%error, "hot rows could not be written to a segment; they stay in the log");
                 if !closing {
                     // Wait out the tick: trying at once would fail again.
@@ -62,17 +64,20 @@ impl Shared {
         if projects.is_empty() {
             return Ok(());
         }
-        for project in &projects {
-            self.flush_project(project).map_err(io::Error::other)?;
-        }
-        self.remove_logs()
+        // One project's trouble is not another's: try all, then tell the first.
+        let flushed: Vec<_> = projects.iter().map(|project| self.flush_project(project)).collect();
+        self.remove_logs()?;
+        flushed.into_iter().collect::<Result<(), _>>().map_err(io::Error::other)
     }
 
     fn flush_project(&self, name: &Project) -> Result<(), SegmentError> {
         let Some((chunks, below)) = self.begin_flush(name) else { return Ok(()) };
         let entries = self.write_segments(name, &chunks)?;
         let manifest = self.manifest_with(name, below, &entries);
-        manifest.save(&self.directory)?;
+        if let Err(error) = manifest.save(&self.directory) {
+            self.remove_unless_named(name, &entries);
+            return Err(error.into());
+        }
 
         let segments = self.directory.join("segments");
         let mut state = lock(&self.state);
@@ -114,9 +119,27 @@ impl Shared {
                 state.next_segment += 1;
                 state.next_segment - 1
             };
-            entries.push(segment::write(&directory, name, &day, number, &rows)?);
+            match segment::write(&directory, name, &day, number, &rows) {
+                Ok(entry) => entries.push(entry),
+                Err(error) => {
+                    // The next try writes them all again; on a full disk two copies are one too many.
+                    self.remove_unless_named(name, &entries);
+                    return Err(error);
+                }
+            }
         }
         Ok(entries)
+    }
+
+    /// Removes the files of a flush that failed, unless the manifest on disk names them: its sync may have failed
+    /// after it was in place.
+    fn remove_unless_named(&self, name: &Project, entries: &[SegmentEntry]) {
+        let Ok(Some(manifest)) = Manifest::load(&self.directory) else { return };
+        let named = manifest.projects.get(name).map(|project| project.segments.as_slice());
+        for entry in entries.iter().filter(|entry| !named.unwrap_or_default().contains(entry)) {
+            // What stays is removed at the next start.
+            let _ = fs::remove_file(self.directory.join("segments").join(&entry.file));
+        }
     }
 
     /// The manifest as it is when the project's rows below a sequence are in these new segments.

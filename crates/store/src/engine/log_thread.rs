@@ -101,7 +101,10 @@ impl Shared {
         let written = log.append(frames, end_sequence);
         let closed = log.close_file(written.is_err());
         drop(log);
-        lock(&self.state).closed_logs.extend(closed);
+        let mut state = lock(&self.state);
+        state.closed_logs.extend(closed);
+        state.append_trouble = written.as_ref().err().map(ToString::to_string);
+        drop(state);
         written.map_err(|error| {
             tracing::error!(%error, "a group of batches was not stored");
             let no_room = files::no_room(&error);

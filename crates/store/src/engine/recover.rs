@@ -12,11 +12,28 @@ use fs_err as fs;
 use super::{OpenError, Recovery, State};
 use crate::{
     batch::{ReplayError, replay},
-    manifest::Manifest,
+    manifest::{Manifest, ManifestError},
     wal::{self, Damage, Frame, WalFile},
 };
 
-/// Removes what a flush left that a crash cut off before the manifest named it.
+/// The manifest of a data directory. It is written when the directory is made, so that segments without a manifest
+/// are always a mistake, never the work of a crash.
+pub(super) fn manifest(directory: &Path) -> Result<Manifest, ManifestError> {
+    if let Some(manifest) = Manifest::load(directory)? {
+        return Ok(manifest);
+    }
+    let is_segment =
+        |path: &PathBuf| path.extension().is_some_and(|extension| extension == "parquet");
+    if let Some(segment) = files_below(&directory.join("segments"))?.into_iter().find(is_segment) {
+        return Err(ManifestError::Missing(segment));
+    }
+    let manifest = Manifest::empty();
+    manifest.save(directory)?;
+    Ok(manifest)
+}
+
+/// Removes what a flush left that a crash cut off before the manifest named it: files with our kind of name and a
+/// number that the manifest had not given yet. Anything else is not ours, or a riddle, and stays.
 pub(super) fn remove_unnamed_segments(segments: &Path, manifest: &Manifest) -> io::Result<()> {
     let named: HashSet<PathBuf> = manifest
         .projects
@@ -24,9 +41,20 @@ pub(super) fn remove_unnamed_segments(segments: &Path, manifest: &Manifest) -> i
         .flat_map(|project| project.segments.iter().map(|entry| segments.join(&entry.file)))
         .collect();
     for path in files_below(segments)? {
-        if !named.contains(&path) {
-            tracing::warn!(?path, "removing a segment file that no manifest names");
+        if named.contains(&path) {
+            continue;
+        }
+        let number = path
+            .file_stem()
+            .and_then(|stem| stem.to_str())
+            .and_then(|stem| stem.parse::<u64>().ok());
+        let ours =
+            path.extension().is_some_and(|extension| extension == "parquet" || extension == "tmp");
+        if ours && number.is_some_and(|number| number >= manifest.next_segment) {
+            tracing::warn!(?path, "removing a segment file of a flush that was cut off");
             fs::remove_file(path)?;
+        } else {
+            tracing::warn!(?path, "no manifest names this file; it is left alone");
         }
     }
     Ok(())
@@ -50,8 +78,8 @@ pub(super) fn recover(state: &mut State, directory: &Path) -> Result<(Recovery, 
     let logs = wal::list(directory)?;
     let newest = logs.last().map(|&(number, _)| number);
     let mut recovery = Recovery::default();
-    for (number, path) in logs {
-        let log = recover_file(state, &mut recovery, path, Some(number) == newest)?;
+    for (_, path) in logs {
+        let log = recover_file(state, &mut recovery, path)?;
         state.closed_logs.push(log);
     }
     recovery.segments = state.projects.values().map(|project| project.segments.len()).sum();
@@ -62,12 +90,11 @@ fn recover_file(
     state: &mut State,
     recovery: &mut Recovery,
     path: PathBuf,
-    newest: bool,
 ) -> Result<WalFile, OpenError> {
     let mut end_sequence = 0;
     let mut frames = Ok(());
     let mut damages = Vec::new();
-    let gaps = wal::read_file(&path, newest, |frame| {
+    let gaps = wal::read_file(&path, |frame| {
         end_sequence = frame.first_sequence + u64::from(frame.payload.records);
         match recover_frame(state, frame) {
             Ok(records) => recovery.records += records,
@@ -109,16 +136,18 @@ enum FrameError {
 /// Takes one frame into the state; gives the number of its records that are not in a segment.
 fn recover_frame(state: &mut State, frame: Frame) -> Result<u64, FrameError> {
     let (first, records) = (frame.first_sequence, u64::from(frame.payload.records));
-    state.newest_observed = state.newest_observed.max(Some(frame.payload.observed));
-    if let Some(key) = &frame.key {
-        state.table.insert(&frame.project, key, frame.payload.observed);
-    }
+    let observed = frame.payload.observed;
+    state.newest_observed = state.newest_observed.max(Some(observed));
     state.next_sequence = state.next_sequence.max(first + records);
     let project = state.projects.get(&frame.project);
-    if project.is_some_and(|project| first < project.flushed_sequence) {
-        return Ok(0);
+    let flushed = project.is_some_and(|project| first < project.flushed_sequence);
+    if !flushed {
+        let batch = replay(frame.payload).map_err(FrameError::Replay)?;
+        state.add(&frame.project, first, &batch).map_err(FrameError::Rows)?;
     }
-    let batch = replay(frame.payload).map_err(FrameError::Replay)?;
-    state.add(&frame.project, first, &batch).map_err(FrameError::Rows)?;
-    Ok(records)
+    // Only what is there counts as stored: a batch that can't be read may be sent again.
+    if let Some(key) = &frame.key {
+        state.table.insert(&frame.project, key, observed);
+    }
+    Ok(if flushed { 0 } else { records })
 }
