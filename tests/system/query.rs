@@ -164,6 +164,23 @@ fn a_wrong_query_says_where_and_what_was_expected() -> Result<()> {
 }
 
 #[test]
+fn a_thousand_terms_are_answered_and_more_are_refused() -> Result<()> {
+    let fixture = stored()?;
+    let ids = (0..1000).map(|n| format!("t{n}")).collect::<Vec<_>>().join(" OR ");
+    for query in [format!("trace_id:({ids})"), "-x ".repeat(1024), format!("service:* -({ids})")] {
+        let reply = fixture.api.get("/api/v1/logs/aggregated", &[("q", &query)])?;
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        let reply = fixture.api.get("/api/v1/logs", &[("q", &query)])?;
+        assert_eq!(reply.status, 200, "{}", reply.text);
+    }
+    for query in ["x ".repeat(1025), "x".repeat(60_000), "(".repeat(1000)] {
+        let reply = fixture.api.get("/api/v1/logs", &[("q", &query)])?;
+        assert_eq!((reply.status, reply.code()), (400, "invalid_query"), "{}", reply.text);
+    }
+    Ok(())
+}
+
+#[test]
 fn a_wrong_parameter_is_named() -> Result<()> {
     let fixture = Fixture::start()?;
     for (name, value) in [
@@ -178,6 +195,12 @@ fn a_wrong_parameter_is_named() -> Result<()> {
         assert_eq!((reply.status, reply.code()), (400, "invalid_parameter"), "{name}={value}");
         assert!(reply.message().contains(name), "{name}={value}: {}", reply.message());
     }
+    let backwards = [("from", "2026-02-01T00:00:00Z"), ("to", "2026-01-01T00:00:00Z")];
+    assert_eq!(fixture.api.get("/api/v1/logs", &backwards)?.code(), "invalid_parameter");
+    assert_eq!(
+        fixture.api.get("/api/v1/logs/trace/t", &[("limit", "1")])?.code(),
+        "invalid_parameter"
+    );
     let reply = fixture.api.get("/api/v1/logs/aggregated", &[("interval", "often")])?;
     assert_eq!((reply.status, reply.code()), (400, "invalid_parameter"), "{}", reply.text);
     Ok(())

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 
-use crate::fixture::{Fixture, event, event_ids, events, ids};
+use crate::fixture::{Fixture, event, event_ids, events, ids, printed_key};
 
 #[test]
 fn a_stream_shows_what_is_stored_from_now_on() -> Result<()> {
@@ -51,5 +51,33 @@ fn a_stream_shows_only_what_its_filter_lets_through() -> Result<()> {
     fixture.api.ingest(&[event("fine"), failed, event("fine as well")], None)?.succeeded()?;
     let (_, record) = stream.next().context("the stream ended")??;
     assert_eq!(event_ids(&[record]), ["failed"]);
+    Ok(())
+}
+
+#[test]
+fn a_stream_can_not_start_behind_the_newest_record() -> Result<()> {
+    let fixture = Fixture::start()?;
+    fixture.api.ingest(&[event("x")], None)?.succeeded()?;
+    for id in ["1000", "18446744073709551615", "-1", "x"] {
+        let reply = fixture.api.get("/api/v1/logs/stream", &[("last_event_id", id)])?;
+        assert_eq!(
+            (reply.status, reply.code()),
+            (400, "invalid_parameter"),
+            "{id}: {}",
+            reply.text
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn a_stream_ends_when_its_key_is_revoked() -> Result<()> {
+    let fixture = Fixture::start()?;
+    let created = fixture.key(&["create", "--name", "stream"])?;
+    let mut stream = fixture.api.with_key(&printed_key(&created)?).stream(&[], None)?;
+    let listed = fixture.key(&["list"])?;
+    let line = listed.lines().find(|line| line.ends_with("stream")).context("not listed")?;
+    fixture.key(&["revoke", line.split_whitespace().next().context("no id")?])?;
+    assert!(stream.next().is_none(), "the stream went on");
     Ok(())
 }

@@ -7,18 +7,22 @@ use axum::{
 use millpond_store::Project;
 use millpond_wire::header::API_KEY;
 
-use crate::{App, error::ApiError, keys::Scope};
+use crate::{
+    App,
+    error::ApiError,
+    keys::{Key, Scope},
+};
 
 /// Someone with a good key.
 #[derive(Debug)]
 pub(crate) struct Caller {
     pub(crate) project: Project,
-    scopes: Vec<Scope>,
+    pub(crate) key: Key,
 }
 
 impl Caller {
     pub(crate) fn require(&self, scope: Scope) -> Result<(), ApiError> {
-        if self.scopes.contains(&scope) {
+        if self.key.scopes.contains(&scope) {
             return Ok(());
         }
         let message =
@@ -40,7 +44,7 @@ impl FromRequestParts<App> for Caller {
             );
         };
         match app.keys.find(sent) {
-            Ok(Some(key)) => Ok(Self { project: key.project, scopes: key.scopes }),
+            Ok(Some(key)) => Ok(Self { project: key.project.clone(), key }),
             Ok(None) => unauthorized("invalid_key", "the key is unknown or was revoked"),
             Err(error) => Err(ApiError::internal(error.to_string())),
         }

@@ -97,6 +97,10 @@ impl From<AppendError> for ApiError {
 
 impl From<QueryError> for ApiError {
     fn from(error: QueryError) -> Self {
+        if error.is_out_of_memory() {
+            return Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", error.to_string())
+                .retry_after(RETRY_OVERLOADED_SECONDS);
+        }
         Self::internal(error.to_string())
     }
 }

@@ -1,6 +1,6 @@
 //! `POST /api/v1/ingest`: body -> records -> store.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::{
     Json,
@@ -56,13 +56,18 @@ pub(crate) async fn ingest(
     let _share = body::reserve(&app.bodies, &headers).await?;
     let bytes = body::read(request).await?;
     let observed = clock::now();
-    let (batch, mut answer) = if bytes.len() < BODY_BYTES_INLINE {
-        decode(&bytes, encoding, format, observed)?
-    } else {
-        let decoding =
-            tokio::task::spawn_blocking(move || decode(&bytes, encoding, format, observed));
-        decoding.await.map_err(|error| ApiError::internal(error.to_string()))??
-    };
+    let (batch, mut answer) =
+        if matches!(encoding, Encoding::Identity) && bytes.len() < BODY_BYTES_INLINE {
+            decode(&bytes, encoding, format, observed)?
+        } else {
+            let turn = Arc::clone(&app.decoding).acquire_owned().await;
+            let decoding = tokio::task::spawn_blocking(move || {
+                let decoded = decode(&bytes, encoding, format, observed);
+                drop(turn);
+                decoded
+            });
+            decoding.await.map_err(|error| ApiError::internal(error.to_string()))??
+        };
     let appended = app.store.append(&caller.project, key, batch).await?;
     answer.duplicate = appended.duplicate;
     Ok(Json(answer))

@@ -227,14 +227,22 @@ impl Keys {
 
     /// The key that was sent, if it is one and not revoked.
     pub(crate) fn find(&self, key: &str) -> Result<Option<Key>, KeysError> {
-        let hash = hash(key);
+        self.find_hash(&hash(key))
+    }
+
+    /// Whether a key that was found before may still be used.
+    pub(crate) fn is_valid(&self, key: &Key) -> bool {
+        matches!(self.find_hash(&key.hash), Ok(Some(_)))
+    }
+
+    fn find_hash(&self, hash: &str) -> Result<Option<Key>, KeysError> {
         let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = view.checked.is_some_and(|checked| checked.elapsed() < KEYS_AGE_MAX);
         // A key that is not known may have been made a moment ago.
-        if !fresh || !view.by_hash.contains_key(&hash) {
+        if !fresh || !view.by_hash.contains_key(hash) {
             self.refresh(&mut view)?;
         }
-        Ok(view.by_hash.get(&hash).filter(|key| key.revoked.is_none()).cloned())
+        Ok(view.by_hash.get(hash).filter(|key| key.revoked.is_none()).cloned())
     }
 
     fn refresh(&self, view: &mut View) -> Result<(), KeysError> {

@@ -33,7 +33,12 @@ use tokio::{
 
 pub use keys::{Key, KeyFile, KeysError, Scope};
 
-use crate::{error::ApiError, keys::Keys, limits::SHUTDOWN_TIME_MAX, run::Queries};
+use crate::{
+    error::ApiError,
+    keys::Keys,
+    limits::{DECODING_MAX, SHUTDOWN_TIME_MAX},
+    run::Queries,
+};
 
 /// How a server is started.
 #[derive(Clone, Debug)]
@@ -74,6 +79,7 @@ pub(crate) struct App {
     keys: Arc<Keys>,
     queries: Arc<Queries>,
     bodies: Arc<Semaphore>,
+    decoding: Arc<Semaphore>,
     ending: watch::Receiver<bool>,
 }
 
@@ -107,6 +113,7 @@ impl Server {
             keys: Arc::new(Keys::new(keys)),
             queries: Arc::new(Queries::start()?),
             bodies: Arc::new(body::budget()),
+            decoding: Arc::new(Semaphore::new(DECODING_MAX)),
             ending,
         };
         Ok(Self { app, engine, listener, first_key, end })

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-/// Bytes of bodies that are being read and stored at the same time: with their decompressed and columnar forms some
-/// 1 GiB. Further requests wait.
+/// Bytes of bodies, as they were sent, that are being read at the same time. Further requests wait.
 pub(crate) const BODIES_BYTES_MAX: usize = 128 << 20;
 
 /// What a body without a `Content-Length` is counted as.
@@ -15,7 +14,12 @@ pub(crate) const BODY_WAIT: Duration = Duration::from_secs(5);
 /// How long a body may take to arrive.
 pub(crate) const BODY_TIME_MAX: Duration = Duration::from_secs(120);
 
-/// Bodies from this size on are decoded on a thread of their own, so that others need not wait.
+/// Large or compressed bodies that are being decoded at the same time, each up to 64 MiB and three times that with
+/// its columns: 768 MiB at the worst. Further ones wait.
+pub(crate) const DECODING_MAX: usize = 4;
+
+/// Uncompressed bodies below this size are decoded at once; the others on a thread of their own, so that nobody has to
+/// wait for them.
 pub(crate) const BODY_BYTES_INLINE: usize = 32 << 10;
 
 /// What `Retry-After` says when too much is waiting.
@@ -38,6 +42,10 @@ pub(crate) const BUCKETS: i64 = 60;
 
 /// Values in `top_services` and `top_errors`.
 pub(crate) const TOP_VALUES: usize = 10;
+
+/// Stack of a query's thread in bytes; only what is used takes memory. DataFusion recurses over expressions, and a query
+/// may have `millpond_query::TERMS_MAX` terms.
+pub(crate) const QUERY_STACK_BYTES: usize = 64 << 20;
 
 /// How long a query may run.
 pub(crate) const QUERY_TIME_MAX: Duration = Duration::from_secs(60);

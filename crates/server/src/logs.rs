@@ -79,6 +79,11 @@ pub(crate) struct AggregatedParameters {
     interval: Option<String>,
 }
 
+/// For routes that take none.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NoParameters {}
+
 /// The filter that `q`, `service` and `level` make together.
 pub(crate) fn filter(
     q: Option<&str>,
@@ -130,12 +135,11 @@ pub(crate) async fn search(
         filter = filter.and(Filter::equals(TextAttribute::TraceId, trace_id));
     }
     let after = parameters.cursor.as_deref().map(str::parse::<Cursor>).transpose();
+    let from = time("from", parameters.from.as_deref())?.unwrap_or(Timestamp::MIN);
+    let to = time("to", parameters.to.as_deref())?.unwrap_or(Timestamp::MAX);
     let request = Rows {
         filter,
-        range: TimeRange {
-            from: time("from", parameters.from.as_deref())?.unwrap_or(Timestamp::MIN),
-            to: time("to", parameters.to.as_deref())?.unwrap_or(Timestamp::MAX),
-        },
+        range: range(from, to)?,
         order: Order::NewestFirst,
         after: after.map_err(|error| ApiError::parameter(format!("cursor: {error}")))?,
         // One more tells whether there is another page.
@@ -149,6 +153,7 @@ pub(crate) async fn trace(
     State(app): State<App>,
     caller: Caller,
     Path(trace_id): Path<String>,
+    Parameters(NoParameters {}): Parameters<NoParameters>,
 ) -> Result<Response, ApiError> {
     caller.require(Scope::Query)?;
     let request = Rows {
@@ -257,6 +262,10 @@ fn window(parameters: &AggregatedParameters) -> Result<TimeRange, ApiError> {
     let to = time("to", parameters.to.as_deref())?.unwrap_or_else(clock::now);
     let day_before = Timestamp::from_nanos(to.nanos().saturating_sub(DAY_NANOS));
     let from = time("from", parameters.from.as_deref())?.unwrap_or(day_before);
+    range(from, to)
+}
+
+fn range(from: Timestamp, to: Timestamp) -> Result<TimeRange, ApiError> {
     if from > to {
         return Err(ApiError::parameter(format!("from: {from} is after `to`, {to}")));
     }
@@ -286,7 +295,8 @@ fn timeseries(rows: &RecordBatch, range: TimeRange, interval: Interval) -> (Vec<
     let severities = rows.column(1).as_primitive::<UInt8Type>().values();
     let counts = rows.column(2).as_primitive::<Int64Type>().values();
     let mut counted = starts.iter().zip(severities).zip(counts).peekable();
-    let (mut entries, mut all) = (Vec::new(), 0);
+    let all = counts.iter().sum();
+    let mut entries = Vec::new();
     let mut start = interval.floor(range.from).nanos();
     while start < range.to.nanos() {
         let (mut total, mut levels) = (0, [0; Level::ALL.len()]);
@@ -305,7 +315,6 @@ fn timeseries(rows: &RecordBatch, range: TimeRange, interval: Interval) -> (Vec<
             .filter(|&(_, count)| count > 0)
             .map(|(level, count)| (level.name().to_owned(), count.into()))
             .collect();
-        all += total;
         let bucket = Timestamp::from_nanos(start).to_string();
         entries.push(json!({ "bucket": bucket, "total": total, "by_level": by_level }));
         match start.checked_add(interval.nanos()) {

@@ -13,7 +13,7 @@ use tokio::{
 
 use crate::{
     error::ApiError,
-    limits::{QUERIES_MAX, QUERY_TIME_MAX},
+    limits::{QUERIES_MAX, QUERY_STACK_BYTES, QUERY_TIME_MAX},
 };
 
 /// The threads that queries run on.
@@ -35,8 +35,11 @@ impl<T> Drop for Abort<T> {
 
 impl Queries {
     pub(crate) fn start() -> std::io::Result<Self> {
-        let runtime =
-            Builder::new_multi_thread().thread_name("millpond-query").enable_time().build()?;
+        let runtime = Builder::new_multi_thread()
+            .thread_name("millpond-query")
+            .thread_stack_size(QUERY_STACK_BYTES)
+            .enable_time()
+            .build()?;
         Ok(Self { runtime: Some(runtime), running: Arc::new(Semaphore::new(QUERIES_MAX)) })
     }
 

@@ -25,7 +25,7 @@ use crate::{
     App,
     auth::Caller,
     error::ApiError,
-    keys::Scope,
+    keys::{Key, Scope},
     limits::{HEARTBEAT, STREAM_RECORDS},
     logs::{Parameters, filter, write_event},
 };
@@ -44,6 +44,7 @@ pub(crate) struct StreamParameters {
 struct Tail {
     app: App,
     project: Project,
+    key: Key,
     filter: Filter,
     stored: watch::Receiver<u64>,
     /// Sequence of the last record that was looked at.
@@ -75,7 +76,19 @@ pub(crate) async fn stream(
         None => parameters.last_event_id,
     };
     let last = resumed.unwrap_or(newest);
-    let tail = Tail { app, project: caller.project, filter, stored, last, started: false };
+    if last > newest {
+        let message = format!("Last-Event-ID: {last} is behind the newest record, {newest}");
+        return Err(ApiError::parameter(message));
+    }
+    let tail = Tail {
+        app,
+        project: caller.project,
+        key: caller.key,
+        filter,
+        stored,
+        last,
+        started: false,
+    };
     let events = stream::unfold(tail, |mut tail| async move {
         let events = tail.next().await?;
         Some((Ok::<_, Infallible>(Bytes::from(events)), tail))
@@ -89,15 +102,15 @@ impl Tail {
     async fn next(&mut self) -> Option<String> {
         if !self.started {
             self.started = true;
-            return Some(": connected\n\n".to_owned());
+            return Some(self.comment("connected"));
         }
         let mut ending = self.app.ending.clone();
         loop {
-            if *ending.borrow() {
+            if *ending.borrow() || !self.app.keys.is_valid(&self.key) {
                 return None;
             }
             let stored = *self.stored.borrow_and_update();
-            if stored > self.last + 1 {
+            if stored.saturating_sub(1) > self.last {
                 match self.read(stored).await {
                     Ok(events) if events.is_empty() => {}
                     Ok(events) => return Some(events),
@@ -117,9 +130,14 @@ impl Tail {
             match timeout(HEARTBEAT, changed).await {
                 Ok(true) => {}
                 Ok(false) => return None,
-                Err(_) => return Some(": heartbeat\n\n".to_owned()),
+                Err(_) => return Some(self.comment("heartbeat")),
             }
         }
+    }
+
+    /// A comment that tells where the stream stands, so that a client that was shown nothing yet can resume too.
+    fn comment(&self, text: &str) -> String {
+        format!("id: {}\n: {text}\n\n", self.last)
     }
 
     /// The events of the records behind the last one and below `stored`.
