@@ -4,6 +4,7 @@ use std::{process::Command, time::Duration};
 
 use anyhow::Result;
 use millpond_system_tests::{Process, built_program, wait_for};
+use serde_json::{Value, json};
 
 use crate::fixture::{Fixture, event, output};
 
@@ -22,6 +23,31 @@ fn query_prints_what_it_finds() -> Result<()> {
     fixture.api.ingest(&[event("unwanted"), failed], None)?.succeeded()?;
     let found = output(&mut millpond(&fixture, &["query", "level:error"])?)?;
     assert!(found.contains("event wanted") && !found.contains("unwanted"), "{found}");
+    Ok(())
+}
+
+#[test]
+fn query_prints_no_control_characters_of_a_record() -> Result<()> {
+    let fixture = Fixture::start()?;
+    let hostile = "a\u{1b}[2J\u{9b}2J\u{202e}b";
+    let record = json!({ "message": hostile, "service": hostile, "fields": { hostile: hostile } });
+    fixture.api.ingest(&[record], None)?.succeeded()?;
+    let line = output(&mut millpond(&fixture, &["query"])?)?;
+    assert!(!line.trim_end().contains(|c: char| c.is_control() || c == '\u{202e}'), "{line:?}");
+    assert!(line.contains(r"a\u{1b}[2J\u{9b}2J\u{202e}b"), "{line:?}");
+    let line = output(&mut millpond(&fixture, &["query", "--json"])?)?;
+    assert!(!line.trim_end().contains(char::is_control), "{line:?}");
+    let record: Value = serde_json::from_str(&line)?;
+    assert_eq!((&record["service"], &record["message"]), (&json!(hostile), &json!(hostile)));
+    Ok(())
+}
+
+#[test]
+fn key_list_prints_no_control_characters_of_a_name() -> Result<()> {
+    let fixture = Fixture::start()?;
+    fixture.key(&["create", "--name", "a\u{1b}[2J\u{9b}b"])?;
+    let listed = fixture.key(&["list"])?;
+    assert!(listed.contains(r"a\u{1b}[2J\u{9b}b"), "{listed:?}");
     Ok(())
 }
 

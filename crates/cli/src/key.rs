@@ -12,6 +12,8 @@ use millpond_record::Timestamp;
 use millpond_server::{Key, KeyFile, Scope};
 use millpond_store::Project;
 
+use crate::render::plain;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Make a key. It is shown once; only its hash is kept.
@@ -102,12 +104,12 @@ fn row(key: &Key) -> String {
     let state = if key.revoked.is_some() { "revoked" } else { "valid" };
     format!(
         "{:<12} {:<16} {:<20} {:<32} {:<8} {}",
-        key.id,
+        plain(&key.id),
         key.project,
         scopes.join(","),
-        key.created,
+        plain(&key.created),
         state,
-        key.name
+        plain(&key.name)
     )
 }
 

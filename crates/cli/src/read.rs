@@ -12,7 +12,11 @@ use millpond_query::Interval;
 use millpond_record::Timestamp;
 use serde_json::Value;
 
-use crate::{key::now, remote::Remote, render::line};
+use crate::{
+    key::now,
+    remote::Remote,
+    render::{self, plain},
+};
 
 /// Most records that the server gives at once.
 const PAGE_RECORDS: usize = 1000;
@@ -63,8 +67,8 @@ fn time(text: &str) -> Result<Timestamp> {
 
 /// Writes a record; `false` when nobody reads any more, as behind `| head`.
 fn show(out: &mut impl Write, record: &Value, json: bool) -> Result<bool> {
-    let written = if json { writeln!(out, "{record}") } else { writeln!(out, "{}", line(record)) };
-    match written.and_then(|()| out.flush()) {
+    let line = if json { render::json(record) } else { render::line(record) };
+    match writeln!(out, "{line}").and_then(|()| out.flush()) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(error.into()),
@@ -83,7 +87,7 @@ pub(crate) fn query(arguments: &QueryArguments) -> Result<()> {
         parameters.extend(cursor.take().map(|cursor| ("cursor", cursor)));
         let page = arguments.remote.get("/api/v1/logs", &parameters)?;
         let Some(records) = page.get("logs").and_then(Value::as_array) else {
-            bail!("the answer has no `logs`: {page}")
+            bail!("the answer has no `logs`: {}", plain(&page.to_string()))
         };
         for record in records {
             if !show(&mut out, record, arguments.json)? {
@@ -92,7 +96,8 @@ pub(crate) fn query(arguments: &QueryArguments) -> Result<()> {
         }
         for damaged in page.get("damaged").and_then(Value::as_array).into_iter().flatten() {
             anstream::eprintln!(
-                "warning: a part of the data is damaged and was left out: {damaged}"
+                "warning: a part of the data is damaged and was left out: {}",
+                plain(&damaged.to_string())
             );
         }
         left = left.saturating_sub(records.len());
@@ -133,16 +138,21 @@ fn follow(
     json: bool,
     last_id: &mut Option<String>,
 ) -> Result<bool> {
-    let mut id = None;
+    let (mut id, mut data) = (None, None);
     for text in body.lines() {
-        // The connection broke; what was read whole was shown.
+        // The connection broke; every event that was read whole was shown.
         let Ok(text) = text else { return Ok(true) };
         if let Some(of_event) = text.strip_prefix("id: ") {
             id = Some(of_event.to_owned());
         } else if let Some(record) = text.strip_prefix("data: ") {
-            if !show(out, &serde_json::from_str(record)?, json)? {
+            data = Some(record.to_owned());
+        } else if text.is_empty() {
+            if let Some(record) = data.take()
+                && !show(out, &serde_json::from_str(&record)?, json)?
+            {
                 return Ok(false);
             }
+            // An event without a record says how far the stream is.
             *last_id = id.take().or_else(|| last_id.take());
         }
     }
@@ -154,4 +164,43 @@ fn wait(time: Duration) {
     let guard = never.lock().unwrap_or_else(PoisonError::into_inner);
     // Nothing notifies: the signal that ends the program ends the wait.
     drop(Condvar::new().wait_timeout(guard, time));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a stream shows from this place on, and where the next one resumes.
+    fn followed(body: &str, from: Option<&str>) -> (String, Option<String>) {
+        let mut out = Vec::new();
+        let mut last_id = from.map(str::to_owned);
+        assert!(follow(body.as_bytes(), &mut out, true, &mut last_id).unwrap());
+        (String::from_utf8(out).unwrap(), last_id)
+    }
+
+    #[test]
+    fn a_tail_that_has_shown_nothing_resumes_where_it_connected() {
+        let resumed = (String::new(), Some("42".to_owned()));
+        assert_eq!(followed("id: 42\n: connected\n\n", None), resumed);
+        assert_eq!(followed("id: 42\n: connected\n\n: \n\n", Some("7")), resumed);
+        assert_eq!(followed("id: 41\n: connected\n\nid: 42\n:\n\n", None), resumed);
+    }
+
+    #[test]
+    fn each_record_is_shown_and_the_last_one_is_remembered() {
+        let body =
+            "id: 1\n: connected\n\nid: 3\ndata: {\"n\":3}\n\n: \n\nid: 5\ndata: {\"n\":5}\n\n";
+        let shown = "{\"n\":3}\n{\"n\":5}\n".to_owned();
+        assert_eq!(followed(body, None), (shown, Some("5".to_owned())));
+    }
+
+    #[test]
+    fn an_event_that_was_cut_off_is_neither_shown_nor_remembered() {
+        let whole = "id: 3\ndata: {\"n\":3}\n\n";
+        for cut in ["id: 4", "id: 42\n", "id: 42\ndata: {\"n\"", "id: 42\ndata: {\"n\":42}\n"] {
+            let (shown, last_id) = followed(&format!("{whole}{cut}"), None);
+            assert_eq!((shown.as_str(), last_id.as_deref()), ("{\"n\":3}\n", Some("3")), "{cut:?}");
+        }
+        assert_eq!(followed("id: 42\n", None), (String::new(), None));
+    }
 }

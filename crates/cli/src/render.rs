@@ -14,15 +14,15 @@ const PLACED: [&str; 7] = ["id", "time", "level", "service", "message", "fields"
 /// The line: local to the record, without its line feed.
 pub(crate) fn line(record: &Value) -> String {
     let text = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default();
-    let level = text("level");
-    let style = style(level);
+    let style = style(text("level"));
     // Milliseconds are enough to read; `--json` has the rest.
     let time = text("time").replace('T', " ");
     let time = time.get(..23).unwrap_or(&time);
     let mut line = format!(
-        "{DIM}{time}{DIM:#} {style}{:<8}{style:#} {DIM}{}{DIM:#} {}",
-        level.to_uppercase(),
-        text("service"),
+        "{DIM}{}{DIM:#} {style}{:<8}{style:#} {DIM}{}{DIM:#} {}",
+        plain(time),
+        plain(&text("level").to_uppercase()),
+        plain(text("service")),
         plain(text("message"))
     );
     let attributes = record
@@ -72,17 +72,43 @@ fn style(level: &str) -> Style {
     if level == Level::Critical.name() { style.bold() } else { style }
 }
 
-/// A log may hold anything; only text reaches the terminal, no control sequences.
-fn plain(text: &str) -> String {
+/// The record as JSON in one line. Inside JSON only the lower control characters must be escaped; a terminal obeys
+/// the upper ones too.
+pub(crate) fn json(record: &Value) -> String {
+    let mut json = String::new();
+    for character in record.to_string().chars() {
+        match character {
+            // They stand in strings only, where JSON allows the escape.
+            '\u{7f}'..='\u{9f}' => {
+                // Writing to a String cannot fail.
+                let _ = write!(json, "\\u{:04x}", u32::from(character));
+            }
+            _ => json.push(character),
+        }
+    }
+    json
+}
+
+/// A log may hold anything; only text reaches the terminal, no control sequences and nothing that turns the reading
+/// direction around.
+pub(crate) fn plain(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_control() {
+        if character.is_control() || is_directional(character) {
             plain.extend(character.escape_default());
         } else {
             plain.push(character);
         }
     }
     plain
+}
+
+/// Whether the character is invisible and changes the order in which those around it are shown.
+fn is_directional(character: char) -> bool {
+    matches!(
+        character,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
 }
 
 #[cfg(test)]
@@ -111,5 +137,37 @@ mod tests {
             line,
             r#"2026-01-31 12:00:00.123 ERROR    api a\nb\u{1b}[2J trace_id=t n=1 s="x y""#
         );
+    }
+
+    #[test]
+    fn no_value_of_a_record_reaches_the_terminal_as_it_is() {
+        let hostile =
+            "\u{1b}]0;x\u{7}\u{7f}\u{9b}2J\u{61c}\u{200e}\u{200f}\u{202a}\u{202e}\u{2066}\u{2069}";
+        let record = json!({
+            "time": hostile, "level": hostile, "service": hostile, "message": hostile, "trace_id": hostile,
+            "tags": [hostile], "fields": { hostile: hostile },
+            "exception": { "type": hostile, "message": hostile, "stacktrace": [{ "file": hostile, "line": 1 }] },
+        });
+        let line = line(&record);
+        // Every escape that is left is a style of the line itself.
+        assert_eq!(line.matches('\u{1b}').count(), line.matches("\u{1b}[").count(), "{line:?}");
+        let text = anstream::adapter::strip_str(&line).to_string();
+        assert!(!text.chars().any(|c| c.is_control() || is_directional(c)), "{line:?}");
+        let shown =
+            r"\u{1b}]0;x\u{7}\u{7f}\u{9b}2J\u{61c}\u{200e}\u{200f}\u{202a}\u{202e}\u{2066}\u{2069}";
+        assert_eq!(plain(hostile), shown);
+        // The message, the service, the trace id, the tag, the field and its key.
+        assert!(line.matches(shown).count() >= 6, "{line:?}");
+        let text = "\u{fc} \u{5d0} \u{1f469}\u{200d}\u{1f680}";
+        assert_eq!(plain(text), text);
+    }
+
+    #[test]
+    fn json_has_no_control_characters_and_says_the_same() {
+        let record = json!({ "service": "a\u{9b}2J", "\u{7f}": "\u{80}\u{9f}\u{a0}\u{1b}\n" });
+        let text = json(&record);
+        assert!(!text.chars().any(char::is_control), "{text:?}");
+        assert!(text.contains(r"a\u009b2J") && text.contains(r"\u0080\u009f"), "{text}");
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), record);
     }
 }

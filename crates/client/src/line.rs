@@ -14,6 +14,9 @@ use crate::{
     value::{ObjectWriter, write_display, write_value},
 };
 
+/// Nanoseconds since the epoch below which a reader of the bare number takes it for a larger unit; 1973-03-03.
+const NANOS_TOLD_BY_SIZE_MIN: u64 = 100_000_000_000_000_000;
+
 /// Takes what one record says, in any order, and holds it as JSON.
 ///
 /// The first that is said stays: a second value for the same attribute or the same key of the fields is ignored, so
@@ -253,12 +256,20 @@ impl LineWriter {
             write_u64(&mut self.head, u64::from(self.severity.number()));
         }
         prefix.complete(self.texts, &mut self.head);
-        let mut digits = itoa::Buffer::new();
+        let (mut digits, mut text) = (itoa::Buffer::new(), String::new());
+        let time = if self.time.nanos().unsigned_abs() < NANOS_TOLD_BY_SIZE_MIN {
+            text.push('"');
+            self.time.write(&mut text);
+            text.push('"');
+            &text
+        } else {
+            digits.format(self.time.nanos())
+        };
         let (tags, fields) = (!self.tags.is_empty(), !self.fields.is_empty());
         let when = |condition: bool, text: &'static str| if condition { text } else { "" };
         let pieces = [
             "{\"time\":",
-            digits.format(self.time.nanos()),
+            time,
             level_member(level),
             &self.head,
             when(tags, ",\"tags\":["),
@@ -425,6 +436,18 @@ mod tests {
         assert_eq!(record.severity.number(), 10);
         assert_eq!(record.time.nanos(), 1_700_000_000_000_000_001);
         assert_eq!(record.fields.as_str(), r#"{"level":"of detail","host":["x"]}"#);
+    }
+
+    #[test]
+    fn the_server_reads_every_time_as_it_was_said() {
+        let now = 1_763_692_800_000_000_000;
+        let edge = i64::try_from(NANOS_TOLD_BY_SIZE_MIN).unwrap();
+        let early = [0, 90_000_000_000, 1_000_500_000_000, -1, edge - 1, 1 - edge];
+        for nanos in early.into_iter().chain([edge, -edge, now, i64::MIN, i64::MAX]) {
+            let text = line(|line| line.time(Timestamp::from_nanos(nanos))).unwrap();
+            assert_eq!(record(&text).time.nanos(), nanos, "{text}");
+            assert_eq!(text.starts_with("{\"time\":\""), early.contains(&nanos), "{text}");
+        }
     }
 
     #[test]
