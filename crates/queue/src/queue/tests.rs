@@ -1,0 +1,229 @@
+//! What the queue promises, seen from its public methods.
+
+use std::{sync::Arc, thread};
+
+use proptest::prelude::*;
+
+use super::*;
+
+const NEVER: Duration = Duration::from_secs(3600);
+const DUE: Due = Due { entries_max: 4, bytes_max: 40, age_max: NEVER };
+const LIMITS: Limits = Limits { bytes_max: 1000, entries_max: 100 };
+
+fn queue() -> Queue {
+    Queue::new(LIMITS, Overflow::DropNewest, DUE)
+}
+
+fn push(queue: &Queue, lines: &[&str]) {
+    for line in lines {
+        assert_eq!(queue.push(&[line.as_bytes(), b"\n"]), Pushed::Queued);
+    }
+}
+
+fn text(batch: &Batch) -> String {
+    batch.parts().map(|part| std::str::from_utf8(part).unwrap()).collect()
+}
+
+fn delivered(queue: &Queue, batch: Batch) {
+    let all = Settlement { delivered: batch.entries(), rest: DropReason::Rejected };
+    queue.settle(batch, all);
+}
+
+fn is_balanced(counters: &Counters) -> bool {
+    counters.accepted == counters.delivered + counters.queued + counters.dropped.total()
+}
+
+#[test]
+fn a_batch_is_due_when_it_has_enough_lines_or_bytes() {
+    let queue = queue();
+    push(&queue, &["a", "b", "c", "d", "e"]);
+    assert_eq!(text(&queue.take().unwrap()), "a\nb\nc\nd\n");
+    push(&queue, &["0123456789012345678", "0123456789012345678"]);
+    // The 2 bytes that wait and these 40 are no batch together.
+    assert_eq!(text(&queue.take().unwrap()), "e\n0123456789012345678\n");
+}
+
+#[test]
+fn a_batch_is_due_when_its_oldest_line_is_old_enough() {
+    let queue = Queue::new(LIMITS, Overflow::DropNewest, Due { age_max: Duration::ZERO, ..DUE });
+    push(&queue, &["a"]);
+    assert_eq!(text(&queue.take().unwrap()), "a\n");
+}
+
+#[test]
+fn a_line_that_is_larger_than_a_batch_is_one() {
+    let queue = queue();
+    let long = "x".repeat(100);
+    push(&queue, &["a", &long, "b"]);
+    assert_eq!(text(&queue.take().unwrap()), "a\n");
+    assert_eq!(queue.take().unwrap().bytes(), 101);
+}
+
+#[test]
+fn what_is_in_flight_counts_as_queued_and_against_the_limits() {
+    let queue = Queue::new(Limits { bytes_max: 8, entries_max: 3 }, Overflow::DropNewest, DUE);
+    push(&queue, &["a", "b"]);
+    queue.close();
+    let batch = queue.take().unwrap();
+    assert_eq!((queue.counters().queued, queue.counters().queued_bytes), (2, 4));
+    assert_eq!(queue.push(&[b"c\n"]), Pushed::Dropped(DropReason::Closed));
+    queue.settle(batch, Settlement { delivered: 1, rest: DropReason::Rejected });
+    let counters = queue.counters();
+    assert_eq!((counters.accepted, counters.delivered, counters.queued), (3, 1, 0));
+    assert!(is_balanced(&counters));
+    assert!(queue.take().is_none());
+}
+
+#[test]
+fn a_line_fits_up_to_the_limit() {
+    let queue = Queue::new(Limits { bytes_max: 8, entries_max: 3 }, Overflow::DropNewest, DUE);
+    push(&queue, &["123", "123"]);
+    assert_eq!(queue.push(&[b"\n"]), Pushed::Dropped(DropReason::Overflow));
+    let queue = Queue::new(Limits { bytes_max: 8, entries_max: 3 }, Overflow::DropNewest, DUE);
+    push(&queue, &["a", "b", "c"]);
+    assert_eq!(queue.push(&[b"\n"]), Pushed::Dropped(DropReason::Overflow));
+    assert_eq!(queue.refuse(DropReason::TooLarge), Pushed::Dropped(DropReason::TooLarge));
+    assert!(is_balanced(&queue.counters()));
+}
+
+#[test]
+fn the_oldest_lines_make_room_for_a_new_one_if_that_helps() {
+    let queue = Queue::new(Limits { bytes_max: 10, entries_max: 9 }, Overflow::DropOldest, DUE);
+    push(&queue, &["1", "2", "3", "4", "5", "12345"]);
+    assert_eq!(queue.counters().dropped.get(DropReason::Overflow), 3);
+    assert_eq!(queue.push(&[b"0123456789\n"]), Pushed::Dropped(DropReason::Overflow));
+    assert_eq!(queue.counters().queued, 3);
+    queue.close();
+    assert_eq!(text(&queue.take().unwrap()), "4\n5\n12345\n");
+}
+
+#[test]
+fn a_pause_ends_for_a_close_and_for_a_flush_that_may_end_it() {
+    let queue = queue();
+    let asked = queue.asked();
+    push(&queue, &["a"]);
+    assert_eq!(queue.flush(Duration::ZERO), 1);
+    assert_eq!(queue.pause(NEVER, asked, true), Pause::Over);
+    assert_eq!(queue.pause(Duration::ZERO, asked, false), Pause::Over);
+    queue.close();
+    assert_eq!(queue.pause(NEVER, asked, false), Pause::Over);
+    queue.abandon();
+    assert_eq!(queue.pause(NEVER, queue.asked(), false), Pause::Abandoned);
+}
+
+#[test]
+fn waiting_for_ever_is_possible() {
+    let queue = Arc::new(queue());
+    push(&queue, &["a"]);
+    let flushing = Arc::clone(&queue);
+    let flushed = thread::spawn(move || flushing.flush(Duration::MAX));
+    let batch = queue.take().unwrap();
+    delivered(&queue, batch);
+    assert_eq!(flushed.join().unwrap(), 0);
+}
+
+#[test]
+fn lines_of_many_threads_come_out_whole_and_in_the_order_of_each() {
+    let queue = Arc::new(Queue::new(
+        Limits { bytes_max: 1 << 30, entries_max: 1 << 30 },
+        Overflow::DropNewest,
+        DUE,
+    ));
+    let writers: Vec<_> = (0..4)
+        .map(|thread| {
+            let queue = Arc::clone(&queue);
+            thread::spawn(move || {
+                for number in 0..1000 {
+                    queue.push(&[format!("{thread} {number}").as_bytes(), b"\n"]);
+                }
+            })
+        })
+        .collect();
+    let mut next = [0; 4];
+    while next.iter().sum::<usize>() < 4000 {
+        let batch = queue.take().unwrap();
+        assert!(is_balanced(&queue.counters()));
+        for line in text(&batch).lines() {
+            let (thread, number) = line.split_once(' ').unwrap();
+            let next = &mut next[thread.parse::<usize>().unwrap()];
+            assert_eq!(number.parse::<usize>().unwrap(), *next);
+            *next += 1;
+        }
+        delivered(&queue, batch);
+    }
+    writers.into_iter().for_each(|writer| writer.join().unwrap());
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Push(usize),
+    Take,
+    Settle(u64),
+    Refuse,
+    Discard,
+}
+
+proptest! {
+    /// Against a plain list of lines.
+    #[test]
+    fn every_line_has_exactly_one_fate(
+        drop_oldest in any::<bool>(),
+        steps in proptest::collection::vec(
+            prop_oneof![
+                6 => (0_usize..60).prop_map(Step::Push),
+                2 => Just(Step::Take),
+                2 => (0_u64..6).prop_map(Step::Settle),
+                1 => Just(Step::Refuse),
+                1 => Just(Step::Discard),
+            ],
+            0..200,
+        ),
+    ) {
+        let overflow = if drop_oldest { Overflow::DropOldest } else { Overflow::DropNewest };
+        let queue = Queue::new(Limits { bytes_max: 200, entries_max: 12 }, overflow, Due { age_max: Duration::ZERO, ..DUE });
+        let mut waiting: VecDeque<String> = VecDeque::new();
+        let mut in_flight: Option<Batch> = None;
+        let (mut accepted, mut settled) = (0, 0);
+        for (number, step) in steps.into_iter().enumerate() {
+            match step {
+                Step::Push(bytes) => {
+                    let line = format!("{number}{}\n", "x".repeat(bytes));
+                    accepted += 1;
+                    let before = queue.counters().queued;
+                    if queue.push(&[line.as_bytes()]) == Pushed::Queued {
+                        waiting.push_back(line);
+                        let dropped = before + 1 - queue.counters().queued;
+                        waiting.drain(..usize::try_from(dropped).unwrap());
+                    }
+                }
+                Step::Take if in_flight.is_none() && !waiting.is_empty() => {
+                    let batch = queue.take().unwrap();
+                    let expected: String = waiting.drain(..usize::try_from(batch.entries()).unwrap()).collect();
+                    prop_assert_eq!(text(&batch), expected);
+                    prop_assert!(batch.entries() <= 4 && (batch.bytes() <= 40 || batch.entries() == 1));
+                    in_flight = Some(batch);
+                }
+                Step::Settle(count) => if let Some(batch) = in_flight.take() {
+                    settled += count.min(batch.entries());
+                    queue.settle(batch, Settlement { delivered: count, rest: DropReason::Rejected });
+                }
+                Step::Refuse => {
+                    accepted += 1;
+                    queue.refuse(DropReason::TooLarge);
+                }
+                Step::Discard => {
+                    queue.discard(DropReason::Closed);
+                    waiting.clear();
+                }
+                Step::Take => {}
+            }
+            let counters = queue.counters();
+            prop_assert!(is_balanced(&counters), "{:?}", counters);
+            prop_assert_eq!((counters.accepted, counters.delivered), (accepted, settled));
+            let flying = in_flight.as_ref().map_or((0, 0), |batch| (batch.entries(), batch.bytes()));
+            prop_assert_eq!(counters.queued, waiting.len() as u64 + flying.0);
+            prop_assert_eq!(counters.queued_bytes, waiting.iter().map(String::len).sum::<usize>() + flying.1);
+            prop_assert!(counters.queued <= 12 && counters.queued_bytes <= 200);
+        }
+    }
+}
