@@ -14,17 +14,9 @@ use crate::{
 
 /// The attribute of the record that a keyword of this name sets; `None` means a field.
 pub(crate) fn attribute_named(name: &str) -> Option<TextAttribute> {
-    Some(match name {
-        "trace_id" => TextAttribute::TraceId,
-        "span_id" => TextAttribute::SpanId,
-        "request_id" => TextAttribute::RequestId,
-        "user_id" => TextAttribute::UserId,
-        "session_id" => TextAttribute::SessionId,
-        "flow_id" => TextAttribute::FlowId,
-        "environment" => TextAttribute::Environment,
-        "version" => TextAttribute::Version,
-        "host" => TextAttribute::Host,
-        _ => return None,
+    use TextAttribute::{Environment, Host, Version};
+    TextAttribute::named(name).filter(|attribute| {
+        attribute.is_context() || matches!(attribute, Environment | Host | Version)
     })
 }
 

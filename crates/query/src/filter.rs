@@ -82,13 +82,10 @@ impl Field {
             "level" => Self::Level,
             "step_index" => Self::StepIndex,
             "tags" | "tag" => Self::Tags,
-            _ => TextAttribute::ALL
-                .into_iter()
-                .find(|attribute| attribute.name() == name)
-                .map_or_else(
-                    || Self::Path(name.strip_prefix("fields.").unwrap_or(name).to_owned()),
-                    Self::Text,
-                ),
+            _ => TextAttribute::named(name).map_or_else(
+                || Self::Path(name.strip_prefix("fields.").unwrap_or(name).to_owned()),
+                Self::Text,
+            ),
         }
     }
 }

@@ -73,6 +73,44 @@ impl TextAttribute {
     }
 }
 
+impl TextAttribute {
+    /// The attribute with this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "service" => Self::Service,
+            "message" => Self::Message,
+            "environment" => Self::Environment,
+            "host" => Self::Host,
+            "version" => Self::Version,
+            "logger" => Self::Logger,
+            "trace_id" => Self::TraceId,
+            "span_id" => Self::SpanId,
+            "request_id" => Self::RequestId,
+            "session_id" => Self::SessionId,
+            "user_id" => Self::UserId,
+            "flow_id" => Self::FlowId,
+            "dataset" => Self::Dataset,
+            _ => return None,
+        })
+    }
+
+    /// Whether it says for whom or for what the service was at work. A field of its name that is given with a log call
+    /// means the attribute.
+    #[must_use]
+    pub const fn is_context(self) -> bool {
+        matches!(
+            self,
+            Self::TraceId
+                | Self::SpanId
+                | Self::RequestId
+                | Self::SessionId
+                | Self::UserId
+                | Self::FlowId
+        )
+    }
+}
+
 /// What a top-level key of a record means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordKey {
@@ -106,24 +144,15 @@ impl RecordKey {
             "observed_time" => Self::ObservedTime,
             "level" | "severity" | "severity_text" => Self::Level,
             "severity_number" => Self::SeverityNumber,
-            "service" | "service.name" => Self::Text(T::Service),
-            "message" | "msg" => Self::Text(T::Message),
-            "environment" | "env" => Self::Text(T::Environment),
-            "host" | "hostname" => Self::Text(T::Host),
-            "version" => Self::Text(T::Version),
-            "logger" => Self::Text(T::Logger),
-            "trace_id" => Self::Text(T::TraceId),
-            "span_id" => Self::Text(T::SpanId),
-            "request_id" => Self::Text(T::RequestId),
-            "session_id" => Self::Text(T::SessionId),
-            "user_id" => Self::Text(T::UserId),
-            "flow_id" => Self::Text(T::FlowId),
-            "dataset" => Self::Text(T::Dataset),
+            "service.name" => Self::Text(T::Service),
+            "msg" => Self::Text(T::Message),
+            "env" => Self::Text(T::Environment),
+            "hostname" => Self::Text(T::Host),
             "step_index" => Self::StepIndex,
             "tags" => Self::Tags,
             "exception" => Self::Exception,
             "fields" | "metadata" | "attributes" => Self::Fields,
-            _ => return None,
+            _ => return T::named(key).map(Self::Text),
         })
     }
 }
@@ -136,6 +165,7 @@ mod tests {
     fn every_text_attribute_is_found_by_its_name_and_stands_at_its_place() {
         for (place, attribute) in TextAttribute::ALL.into_iter().enumerate() {
             assert_eq!(attribute as usize, place);
+            assert_eq!(TextAttribute::named(attribute.name()), Some(attribute));
             assert_eq!(RecordKey::of(attribute.name()), Some(RecordKey::Text(attribute)));
         }
     }

@@ -99,15 +99,7 @@ fn level(level: tracing::Level) -> Level {
 
 /// The attribute that a field of this name is.
 fn attribute(name: &str) -> Option<TextAttribute> {
-    Some(match name {
-        "trace_id" => TextAttribute::TraceId,
-        "span_id" => TextAttribute::SpanId,
-        "request_id" => TextAttribute::RequestId,
-        "user_id" => TextAttribute::UserId,
-        "session_id" => TextAttribute::SessionId,
-        "flow_id" => TextAttribute::FlowId,
-        _ => return None,
-    })
+    TextAttribute::named(name).filter(|attribute| attribute.is_context())
 }
 
 /// A value as `tracing` knows them, kept until an event wants it.
