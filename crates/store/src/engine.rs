@@ -291,23 +291,26 @@ impl EmbeddedStore {
                 )
             });
         let mut complaints: Vec<String> = damages.collect();
-        let state = lock(&self.shared.state);
-        for segment in state.projects.values().flat_map(|project| &project.segments) {
+        let (segments, append_trouble, flush_trouble) = {
+            let state = lock(&self.shared.state);
+            let segments =
+                state.projects.values().flat_map(|project| project.segments.iter().cloned());
+            (
+                segments.collect::<Vec<_>>(),
+                state.append_trouble.clone(),
+                state.flush_trouble.clone(),
+            )
+        };
+        // Without the lock of the state: a segment that is being checked answers only then.
+        for segment in segments {
             if let Some(reason) = segment.known_damage() {
                 complaints.push(format!("segment {}: {reason}", segment.entry.file));
             }
         }
+        complaints
+            .extend(append_trouble.map(|error| format!("the last batch was not stored: {error}")));
         complaints.extend(
-            state
-                .append_trouble
-                .iter()
-                .map(|error| format!("the last batch was not stored: {error}")),
-        );
-        complaints.extend(
-            state
-                .flush_trouble
-                .iter()
-                .map(|error| format!("hot rows can't be written to a segment: {error}")),
+            flush_trouble.map(|error| format!("hot rows can't be written to a segment: {error}")),
         );
         complaints
     }
@@ -360,6 +363,8 @@ impl State {
         first_sequence: u64,
         batch: &Batch,
     ) -> Result<(), ArrowError> {
+        // The log has them, whatever becomes of the rows here.
+        self.next_sequence = self.next_sequence.max(first_sequence + batch.len() as u64);
         let chunk = Chunk::new(batch.sequenced(first_sequence)?);
         let project = self.projects.entry(project.clone()).or_default();
         let bytes_before = project.hot_bytes();
@@ -367,7 +372,6 @@ impl State {
         hot::push(&mut project.hot, chunk, joinable)?;
         project.hot_since.get_or_insert_with(Instant::now);
         self.hot_bytes = self.hot_bytes - bytes_before + project.hot_bytes();
-        self.next_sequence = self.next_sequence.max(first_sequence + batch.len() as u64);
         Ok(())
     }
 

@@ -358,3 +358,42 @@ async fn a_last_frame_that_is_all_there_and_wrong_is_damage_and_a_part_of_one_ne
     assert_eq!(messages(&recovered).await, ["a", "c"]);
     assert_eq!(recovered.complaints(), Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn a_flush_that_fails_leaves_no_files_and_loses_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    append(&store, &[record("a"), record("b").replace("01-31", "02-01")]).await;
+    // The first day can be written, the second can't: a file is where its directory should be.
+    let obstacle = directory.path().join("segments/default/2026-02-01");
+    fs::create_dir_all(obstacle.parent().unwrap()).unwrap();
+    fs::write(&obstacle, "in the way").unwrap();
+    for _ in 0..2 {
+        assert!(store.flush().is_err());
+        assert_eq!(files(directory.path(), "parquet"), Vec::<PathBuf>::new());
+        assert_eq!(files(directory.path(), "tmp"), Vec::<PathBuf>::new());
+    }
+    assert_eq!(messages(&store).await, ["a", "b"]);
+    fs::remove_file(&obstacle).unwrap();
+    store.flush().unwrap();
+    assert_eq!(files(directory.path(), "parquet").len(), 2);
+    assert_eq!(messages(&store).await, ["a", "b"]);
+}
+
+#[tokio::test]
+async fn an_error_that_passes_does_not_make_a_segment_damaged() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    append(&store, &[record("a")]).await;
+    store.flush().unwrap();
+    let segment = files(directory.path(), "parquet").remove(0);
+    let aside = segment.with_extension("aside");
+    // Reading a directory fails, and says nothing about the file.
+    fs::rename(&segment, &aside).unwrap();
+    fs::create_dir(&segment).unwrap();
+    assert!(store.rows(&project(), &everything(Order::Stored)).await.is_err());
+    assert_eq!(store.complaints(), Vec::<String>::new());
+    fs::remove_dir(&segment).unwrap();
+    fs::rename(&aside, &segment).unwrap();
+    assert_eq!(messages(&store).await, ["a"]);
+}
