@@ -1,6 +1,9 @@
 //! `GET /api/v1/logs/stream`: everything that is stored, once, also across a lost connection.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
+use millpond_system_tests::wait_for;
 
 use crate::fixture::{Fixture, event, event_ids, events, ids, printed_key};
 
@@ -74,10 +77,16 @@ fn a_stream_can_not_start_behind_the_newest_record() -> Result<()> {
 fn a_stream_ends_when_its_key_is_revoked() -> Result<()> {
     let fixture = Fixture::start()?;
     let created = fixture.key(&["create", "--name", "stream"])?;
-    let mut stream = fixture.api.with_key(&printed_key(&created)?).stream(&[], None)?;
+    let api = fixture.api.with_key(&printed_key(&created)?);
+    let mut stream = api.stream(&[], None)?;
     let listed = fixture.key(&["list"])?;
     let line = listed.lines().find(|line| line.ends_with("stream")).context("not listed")?;
     fixture.key(&["revoke", line.split_whitespace().next().context("no id")?])?;
+    let refused = wait_for(Duration::from_secs(30), || {
+        Ok((api.get("/api/v1/logs", &[])?.status == 401).then_some(()))
+    })?;
+    assert!(refused.is_some(), "the key was never refused");
+    fixture.api.ingest(&[event("secret")], None)?.succeeded()?;
     assert!(stream.next().is_none(), "the stream went on");
     Ok(())
 }
