@@ -13,7 +13,7 @@ use millpond_queue::DropReason;
 use millpond_record::{Level, Severity};
 
 use crate::{
-    Builder, Event, LineWriter, Metrics, clock,
+    BreakerState, Builder, Event, LineWriter, Metrics, clock,
     diagnostics::is_own_thread,
     engine::{Engine, Lineage, Settings},
 };
@@ -168,10 +168,35 @@ impl Client {
         self.shared.close(timeout)
     }
 
+    /// Waits until everything that was logged before is synced to the disk by the [spool](Builder::spool) or
+    /// delivered, at most for `timeout`: how many records are neither. Without a spool this is a [flush](Self::flush).
+    pub fn persist(&self, timeout: Duration) -> FlushOutcome {
+        let left =
+            self.shared.lineage.existing_engine().map_or(0, |engine| engine.queue.persist(timeout));
+        FlushOutcome { left }
+    }
+
     /// The account of this process so far.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.shared.lineage.existing_engine().map(|engine| engine.metrics()).unwrap_or_default()
+    }
+
+    /// Begins to count anew. Records that have no fate yet count as accepted, so that the account stays balanced.
+    pub fn reset_metrics(&self) {
+        if let Some(engine) = self.shared.lineage.existing_engine() {
+            engine.reset_metrics();
+        }
+    }
+
+    /// What the circuit breaker between this process and the server lets pass.
+    #[must_use]
+    pub fn breaker_state(&self) -> BreakerState {
+        self.shared
+            .lineage
+            .existing_engine()
+            .map(|engine| engine.tally.breaker())
+            .unwrap_or_default()
     }
 }
 
@@ -179,6 +204,7 @@ impl Shared {
     fn close(&self, timeout: Duration) -> FlushOutcome {
         self.closed.store(true, Ordering::Relaxed);
         let Some(engine) = self.lineage.existing_engine() else { return FlushOutcome { left: 0 } };
+        engine.report_losses(true);
         engine.queue.close();
         let left = engine.queue.flush(timeout);
         engine.queue.abandon();

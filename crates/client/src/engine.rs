@@ -2,18 +2,23 @@
 
 use std::{
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use millpond_queue::{DropReason, Due, Limits, Overflow, Queue};
 use millpond_wire::Compression;
+use ureq::{Proxy, tls::Certificate};
 
 use crate::{
-    LineWriter, Metrics, fork, limits::SENDER_STACK_BYTES, line::Prefix, metrics::Tally,
+    LineWriter, Metrics, clock, fork,
+    limits::SENDER_STACK_BYTES,
+    line::Prefix,
+    loss::{LossReport, LossReports},
+    metrics::Tally,
     sender::Sender,
 };
 
@@ -35,6 +40,14 @@ pub(crate) struct Settings {
     pub(crate) connect_timeout: Duration,
     pub(crate) request_timeout: Duration,
     pub(crate) shutdown_timeout: Duration,
+    /// Attempts after which a batch is dropped.
+    pub(crate) attempts_max: Option<u32>,
+    pub(crate) breaker_threshold: u32,
+    pub(crate) breaker_reset: Duration,
+    pub(crate) loss_reports: bool,
+    pub(crate) proxy: Option<Proxy>,
+    /// The roots to trust in place of Mozilla's; none for those.
+    pub(crate) ca_certificates: Vec<Certificate<'static>>,
     pub(crate) prefix: Prefix,
 }
 
@@ -44,6 +57,7 @@ pub(crate) struct Engine {
     pub(crate) settings: Arc<Settings>,
     pub(crate) queue: Queue,
     pub(crate) tally: Tally,
+    losses: Mutex<LossReports>,
     process: u32,
     running: AtomicBool,
     start_attempts: AtomicU32,
@@ -55,6 +69,7 @@ impl Engine {
             settings: Arc::clone(settings),
             queue: Queue::new(settings.limits, settings.overflow, settings.due),
             tally: Tally::default(),
+            losses: Mutex::default(),
             process,
             running: AtomicBool::new(false),
             start_attempts: AtomicU32::new(0),
@@ -99,6 +114,32 @@ impl Engine {
 
     pub(crate) fn metrics(&self) -> Metrics {
         self.tally.metrics(self.queue.counters())
+    }
+
+    pub(crate) fn reset_metrics(&self) {
+        self.queue.reset_counters();
+        self.tally.reset();
+    }
+
+    /// Queues a record of what was lost since the last one, if there is something to tell.
+    pub(crate) fn report_losses(&self, last_chance: bool) {
+        if !self.settings.loss_reports {
+            return;
+        }
+        let dropped = self.queue.counters().dropped;
+        let report = self.losses.lock().unwrap_or_else(PoisonError::into_inner).due(
+            dropped,
+            last_chance,
+            clock::now(),
+            Instant::now(),
+        );
+        if let Some(report) = report {
+            let mut line = LineWriter::begin(clock::now(), LossReport::LEVEL.into());
+            report.write(&mut line);
+            // It is far below every limit.
+            let _ = line.finish(&self.settings.prefix, |pieces| self.queue.push(pieces));
+            line.recycle();
+        }
     }
 }
 

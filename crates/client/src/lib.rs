@@ -23,20 +23,28 @@
 #![forbid(unsafe_code)]
 
 mod backoff;
+mod breaker;
 mod builder;
 mod client;
 mod clock;
 mod diagnostics;
+mod dsn;
 mod engine;
 mod event;
 pub mod fork;
 pub mod limits;
 mod line;
+mod loss;
 mod metrics;
+mod parcel;
+mod proxy;
+mod random;
 mod sender;
+mod supply;
 mod transport;
 mod value;
 
+pub use breaker::BreakerState;
 pub use builder::{BuildError, Builder};
 pub use client::{Client, FlushOutcome};
 pub use diagnostics::is_own_thread;

@@ -25,6 +25,24 @@ pub const RETRY_DELAY_FIRST: Duration = Duration::from_millis(500);
 /// Upper bound of every wait before a retry by default: so long may the server be back before we notice.
 pub const RETRY_DELAY_MAX: Duration = Duration::from_secs(30);
 
+/// Failures in a row after which the circuit breaker opens by default.
+pub const BREAKER_THRESHOLD: u32 = 5;
+
+/// How long the circuit breaker leaves the server alone by default: at most so long is the server back before it gets
+/// a batch.
+pub const BREAKER_RESET: Duration = Duration::from_secs(10);
+
+/// Batches in a row that the server refuses as not understood, while a refused one is cut up to find the record at
+/// fault, before the rest of it is given up: then it is not a record that is at fault. Finding one bad record among
+/// 10,000 takes 28.
+pub const REFUSALS_MAX: u32 = 1_000;
+
+/// Answers whose latency makes up the mean.
+pub const LATENCIES_KEPT: usize = 100;
+
+/// How often the server is told of lost records.
+pub const LOSS_REPORT_INTERVAL: Duration = Duration::from_secs(10);
+
 /// The longest `Retry-After` that is believed.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(120);
 

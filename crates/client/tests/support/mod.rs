@@ -42,6 +42,8 @@ pub enum Reply {
     Hang,
     /// 413 if there are more records than that, else it is accepted.
     AtMost(usize),
+    /// This status if one of the records has this in it, else it is accepted.
+    Poisoned(u16, &'static str),
 }
 
 /// A request as it came.
@@ -242,6 +244,11 @@ fn answer(shared: &Shared, request: &Request) -> Option<Answer> {
         Reply::AtMost(lines) if known.is_none() && request.lines.len() > lines => {
             return Some((413, &[], String::new()));
         }
+        Reply::Poisoned(status, poison)
+            if known.is_none() && request.lines.iter().any(|line| line.contains(poison)) =>
+        {
+            return Some((status, &[], String::new()));
+        }
         Reply::Reject(rejected) => known.unwrap_or((request.lines.len() - rejected, rejected)),
         _ => known.unwrap_or((request.lines.len(), 0)),
     };
@@ -256,7 +263,7 @@ fn answer(shared: &Shared, request: &Request) -> Option<Answer> {
 }
 
 /// A builder for a server at this address that waits for nothing but what the test asks for: batches are sent when
-/// they are flushed, and failed ones again at once.
+/// they are flushed, and failed ones again at once. It says nothing of its own.
 pub fn builder(address: SocketAddr) -> Builder {
     Client::builder()
         .endpoint(format!("http://{address}"))
@@ -264,6 +271,8 @@ pub fn builder(address: SocketAddr) -> Builder {
         .batch_age(Duration::from_secs(3600))
         .retry_delay(Duration::ZERO, Duration::ZERO)
         .shutdown_timeout(Duration::ZERO)
+        .breaker(u32::MAX, Duration::ZERO)
+        .loss_reports(false)
 }
 
 /// A client for the server, as [`builder`] makes it.
