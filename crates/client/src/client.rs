@@ -16,6 +16,7 @@ use crate::{
     BreakerState, Builder, Event, LineWriter, Metrics, clock,
     diagnostics::is_own_thread,
     engine::{Engine, Lineage, Settings},
+    fork,
 };
 
 /// Sends records to a Millpond server.
@@ -52,6 +53,21 @@ impl FlushOutcome {
     }
 }
 
+/// Flushes the client when it is dropped. Made by [`Client::flush_on_drop`].
+#[derive(Debug)]
+#[must_use = "it flushes when it is dropped: bind it to a name"]
+pub struct FlushGuard<'c> {
+    client: &'c Client,
+    timeout: Duration,
+}
+
+impl Drop for FlushGuard<'_> {
+    fn drop(&mut self) {
+        // Whoever wants to know asks the metrics.
+        let _ = self.client.flush(self.timeout);
+    }
+}
+
 impl Client {
     /// A builder with the defaults.
     pub fn builder() -> Builder {
@@ -59,6 +75,7 @@ impl Client {
     }
 
     pub(crate) fn new(settings: Settings, level_min: Level) -> Self {
+        fork::watch();
         let settings = Arc::new(settings);
         let shared = Shared {
             lineage: Lineage::new(&settings),
@@ -159,6 +176,22 @@ impl Client {
         let left =
             self.shared.lineage.existing_engine().map_or(0, |engine| engine.queue.flush(timeout));
         FlushOutcome { left }
+    }
+
+    /// Flushes when the guard is dropped: for a function whose process is frozen as soon as it has returned (AWS
+    /// Lambda, Cloud Run), where what the sender would send later waits until somebody calls again.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # let client = millpond::Client::builder().build()?;
+    /// fn handle(client: &millpond::Client) {
+    ///     let _flushed = client.flush_on_drop(Duration::from_secs(2));
+    ///     client.info("handled").send();
+    /// }
+    /// # Ok::<(), millpond::BuildError>(())
+    /// ```
+    pub fn flush_on_drop(&self, timeout: Duration) -> FlushGuard<'_> {
+        FlushGuard { client: self, timeout }
     }
 
     /// Takes no more records, and waits until all are delivered, at most for `timeout`. Then the sender is told to
