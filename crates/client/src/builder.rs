@@ -2,7 +2,7 @@
 
 use std::{env, path::PathBuf, time::Duration};
 
-use millpond_queue::{Due, Limits, Overflow};
+use millpond_queue::{Due, Limits, Overflow, SpoolLimits};
 use millpond_record::{Level, TextAttribute, UNKNOWN_SERVICE};
 use millpond_wire::{Compression, INGEST_PATH, PORT};
 use ureq::{
@@ -11,7 +11,10 @@ use ureq::{
     tls::{Certificate, PemItem, parse_pem},
 };
 
-use crate::{Client, dsn::Dsn, engine::Settings, limits, line::Prefix, proxy::ProxyChoice};
+use crate::{
+    Client, dsn::Dsn, engine::Settings, limits, line::Prefix, proxy::ProxyChoice,
+    supply::SpoolSettings,
+};
 
 /// Sets up a [`Client`]. Every setting has a default.
 #[derive(Clone, Debug)]
@@ -40,6 +43,8 @@ pub struct Builder {
     dsn: Option<String>,
     proxy: ProxyChoice,
     ca: Ca,
+    spool_directory: Option<PathBuf>,
+    spool_limits: SpoolLimits,
 }
 
 /// Where the roots come from that a server's certificate is checked against.
@@ -119,12 +124,17 @@ impl Builder {
             dsn: None,
             proxy: ProxyChoice::default(),
             ca: Ca::default(),
+            spool_directory: None,
+            spool_limits: SpoolLimits {
+                bytes_max: limits::SPOOL_BYTES_MAX,
+                age_max: limits::SPOOL_AGE_MAX,
+            },
         }
     }
 
     /// The defaults, and what the environment says: `MILLPOND_DSN`, or `MILLPOND_ENDPOINT` and `MILLPOND_API_KEY`,
     /// which come before it; `MILLPOND_SERVICE`, `MILLPOND_ENVIRONMENT`, `MILLPOND_VERSION`; `MILLPOND_CA_FILE`, the
-    /// path of certificates in PEM. An empty variable says nothing.
+    /// path of certificates in PEM; `MILLPOND_SPOOL_DIR`, the directory of the [spool](Self::spool). An empty variable says nothing.
     pub fn from_env() -> Self {
         Self::from_variables(|name| env::var(name).ok())
     }
@@ -138,6 +148,7 @@ impl Builder {
             environment: said("MILLPOND_ENVIRONMENT"),
             version: said("MILLPOND_VERSION"),
             dsn: said("MILLPOND_DSN"),
+            spool_directory: said("MILLPOND_SPOOL_DIR").map(PathBuf::from),
             ca: said("MILLPOND_CA_FILE").map_or(Ca::BuiltIn, |path| Ca::File(path.into())),
             ..Self::new()
         }
@@ -257,6 +268,25 @@ impl Builder {
         self
     }
 
+    /// Keeps records on disk until they are delivered, in a directory of its own below this one; any number of
+    /// processes may share it. There is none by default.
+    ///
+    /// A record is written [`limits::SPOOL_DELAY`] after its call and then survives the end of the process, also by
+    /// SIGKILL. It is synced when its batch is complete, at the latest after [`Self::batch_age`], and then survives a
+    /// power cut; [`Client::persist`] waits for that. What a process leaves, the next one that uses the directory
+    /// delivers, with the field `recovered`: exactly once, since a batch keeps its idempotency key.
+    pub fn spool(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.spool_directory = Some(directory.into());
+        self
+    }
+
+    /// How many bytes all files of the spool may take, and how long a record may wait there: 256 MiB and seven days
+    /// by default. When the spool is full records stay in memory, unless the [oldest](Overflow::DropOldest) are to go.
+    pub fn spool_limits(mut self, bytes_max: u64, age_max: Duration) -> Self {
+        self.spool_limits = SpoolLimits { bytes_max, age_max };
+        self
+    }
+
     /// The proxy to reach the server through, by the method `CONNECT`: `http://[USER:PASSWORD@]HOST:PORT`. By default
     /// the environment decides (`HTTPS_PROXY` or `http_proxy`, `ALL_PROXY`, `NO_PROXY`), but never for a server on
     /// this machine.
@@ -311,6 +341,7 @@ impl Builder {
             ("batch_entries", self.due.entries_max == 0),
             ("batch_bytes", self.due.bytes_max == 0),
             ("attempts_max", self.attempts_max == Some(0)),
+            ("spool_limits", self.spool_limits.bytes_max == 0),
             ("breaker threshold", self.breaker_threshold == 0),
         ] {
             if is_zero {
@@ -357,6 +388,9 @@ impl Builder {
             breaker_threshold: self.breaker_threshold,
             breaker_reset: self.breaker_reset,
             loss_reports: self.loss_reports,
+            spool: self
+                .spool_directory
+                .map(|directory| SpoolSettings { directory, limits: self.spool_limits }),
             proxy,
             ca_certificates,
             prefix,

@@ -38,18 +38,32 @@ struct Shared {
 }
 
 /// How a flush ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use = "what is left may be lost if the process ends now"]
+#[non_exhaustive]
 pub struct FlushOutcome {
-    /// Records that were logged before and are still not delivered.
+    /// Records that were logged before and are still not delivered; for [`Client::persist`], not synced to the disk
+    /// either.
     pub left: u64,
+    /// How many of them are in the spool: the next start delivers them.
+    pub spooled: u64,
 }
 
 impl FlushOutcome {
+    fn new(left: u64, engine: &Engine) -> Self {
+        Self { left, spooled: engine.queue.counters().spooled.min(left) }
+    }
+
     /// Whether nothing is left.
     #[must_use]
     pub fn is_complete(self) -> bool {
         self.left == 0
+    }
+
+    /// Whether nothing is lost if the process ends now.
+    #[must_use]
+    pub fn is_safe(self) -> bool {
+        self.left == self.spooled
     }
 }
 
@@ -173,9 +187,7 @@ impl Client {
 
     /// Has everything sent that was logged before, and waits for it, at most for `timeout`.
     pub fn flush(&self, timeout: Duration) -> FlushOutcome {
-        let left =
-            self.shared.lineage.existing_engine().map_or(0, |engine| engine.queue.flush(timeout));
-        FlushOutcome { left }
+        self.waited(|engine| engine.queue.flush(timeout))
     }
 
     /// Flushes when the guard is dropped: for a function whose process is frozen as soon as it has returned (AWS
@@ -204,9 +216,12 @@ impl Client {
     /// Waits until everything that was logged before is synced to the disk by the [spool](Builder::spool) or
     /// delivered, at most for `timeout`: how many records are neither. Without a spool this is a [flush](Self::flush).
     pub fn persist(&self, timeout: Duration) -> FlushOutcome {
-        let left =
-            self.shared.lineage.existing_engine().map_or(0, |engine| engine.queue.persist(timeout));
-        FlushOutcome { left }
+        self.waited(|engine| engine.queue.persist(timeout))
+    }
+
+    fn waited(&self, wait: impl FnOnce(&Engine) -> u64) -> FlushOutcome {
+        let engine = self.shared.lineage.existing_engine();
+        engine.map(|engine| FlushOutcome::new(wait(engine), engine)).unwrap_or_default()
     }
 
     /// The account of this process so far.
@@ -236,12 +251,8 @@ impl Client {
 impl Shared {
     fn close(&self, timeout: Duration) -> FlushOutcome {
         self.closed.store(true, Ordering::Relaxed);
-        let Some(engine) = self.lineage.existing_engine() else { return FlushOutcome { left: 0 } };
-        engine.report_losses(true);
-        engine.queue.close();
-        let left = engine.queue.flush(timeout);
-        engine.queue.abandon();
-        FlushOutcome { left }
+        let Some(engine) = self.lineage.existing_engine() else { return FlushOutcome::default() };
+        FlushOutcome::new(engine.close(timeout), engine)
     }
 }
 

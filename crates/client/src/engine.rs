@@ -15,11 +15,12 @@ use ureq::{Proxy, tls::Certificate};
 
 use crate::{
     LineWriter, Metrics, clock, fork,
-    limits::SENDER_STACK_BYTES,
+    limits::{SENDER_STACK_BYTES, SPOOL_DELAY, SPOOL_GRACE},
     line::Prefix,
     loss::{LossReport, LossReports},
     metrics::Tally,
     sender::Sender,
+    supply::{SpoolSettings, Spooling},
 };
 
 /// Records that go by before starting the thread is tried again: it costs more than a record may.
@@ -45,6 +46,7 @@ pub(crate) struct Settings {
     pub(crate) breaker_threshold: u32,
     pub(crate) breaker_reset: Duration,
     pub(crate) loss_reports: bool,
+    pub(crate) spool: Option<SpoolSettings>,
     pub(crate) proxy: Option<Proxy>,
     /// The roots to trust in place of Mozilla's; none for those.
     pub(crate) ca_certificates: Vec<Certificate<'static>>,
@@ -58,6 +60,8 @@ pub(crate) struct Engine {
     pub(crate) queue: Queue,
     pub(crate) tally: Tally,
     losses: Mutex<LossReports>,
+    /// Opened by the sender; one that is started after it died finds it here.
+    spooling: OnceLock<Option<Spooling>>,
     process: u32,
     running: AtomicBool,
     start_attempts: AtomicU32,
@@ -65,11 +69,15 @@ pub(crate) struct Engine {
 
 impl Engine {
     fn new(settings: &Arc<Settings>, process: u32) -> Arc<Self> {
+        // The keeper says where a batch ends; to the disk a record goes as soon as it comes.
+        let age_max = if settings.spool.is_some() { SPOOL_DELAY } else { settings.due.age_max };
+        let due = Due { age_max, ..settings.due };
         Arc::new(Self {
             settings: Arc::clone(settings),
-            queue: Queue::new(settings.limits, settings.overflow, settings.due),
+            queue: Queue::new(settings.limits, settings.overflow, due),
             tally: Tally::default(),
             losses: Mutex::default(),
+            spooling: OnceLock::new(),
             process,
             running: AtomicBool::new(false),
             start_attempts: AtomicU32::new(0),
@@ -110,6 +118,26 @@ impl Engine {
     pub(crate) fn sender_died(&self) {
         Tally::add(&self.tally.errors, 1);
         self.running.store(false, Ordering::Relaxed);
+    }
+
+    /// The spool of this process; `open` opens it if there is to be one.
+    pub(crate) fn spooling(
+        &self,
+        open: impl FnOnce(&SpoolSettings) -> Option<Spooling>,
+    ) -> Option<Spooling> {
+        self.spooling.get_or_init(|| self.settings.spool.as_ref().and_then(open)).clone()
+    }
+
+    /// Takes no more records, waits for those that are there, and has the sender end. How many are left.
+    pub(crate) fn close(&self, timeout: Duration) -> u64 {
+        self.report_losses(true);
+        self.queue.close();
+        let left = self.queue.flush(timeout);
+        if left > 0 && self.settings.spool.is_some() {
+            self.queue.persist(SPOOL_GRACE);
+        }
+        self.queue.abandon();
+        left
     }
 
     pub(crate) fn metrics(&self) -> Metrics {

@@ -32,6 +32,7 @@ mod dsn;
 mod engine;
 mod event;
 mod fork;
+mod keeper;
 pub mod limits;
 mod line;
 mod loss;

@@ -50,9 +50,11 @@ pub(crate) struct Sender {
 
 impl Sender {
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
+        let mut complaints = Complaints::default();
+        let supply = Supply::open(&engine, &mut complaints);
         let settings = &engine.settings;
         Self {
-            supply: Supply::new(),
+            supply,
             transport: Transport::new(settings),
             compressor: Compressor::default(),
             compression: settings.compression,
@@ -63,7 +65,7 @@ impl Sender {
             backoff: Backoff::new(settings.retry_delay_first, settings.retry_delay_max),
             breaker: Breaker::new(settings.breaker_threshold, settings.breaker_reset),
             refusals: 0,
-            complaints: Complaints::default(),
+            complaints,
             engine,
         }
     }
@@ -82,7 +84,7 @@ impl Sender {
         if !self.parcels.is_empty() {
             return !self.engine.queue.is_abandoned();
         }
-        let Some(load) = self.supply.next(&self.engine) else { return false };
+        let Some(load) = self.supply.next(&self.engine, &mut self.complaints) else { return false };
         self.refusals = 0;
         self.source = load.source;
         self.parcels.push_back(load.parcel);
@@ -193,7 +195,7 @@ impl Sender {
         self.complaints.say(
             Complaint::Settings,
             &format_args!(
-                "{} refuses all batches: {refusal}; records are kept until the queue is full",
+                "{} refuses all batches: {refusal}; records are kept as long as there is room",
                 settings.url
             ),
         );
@@ -269,9 +271,8 @@ impl Sender {
 impl Drop for Sender {
     fn drop(&mut self) {
         let reason = if thread::panicking() { DropReason::Panicked } else { DropReason::Closed };
-        for parcel in self.parcels.drain(..) {
-            self.supply.give_up(&self.engine, &self.source, parcel.batch, reason);
-        }
+        let parts = self.parcels.drain(..).map(|parcel| parcel.batch).collect();
+        self.supply.give_up(&self.engine, &self.source, parts, reason);
         if reason == DropReason::Closed {
             self.supply.close(&self.engine);
         } else {

@@ -68,6 +68,14 @@ pub struct Settlement {
     pub rest: DropReason,
 }
 
+impl Asked {
+    /// Whether the queue was closed by then.
+    #[must_use]
+    pub fn is_closed(self) -> bool {
+        self.closed
+    }
+}
+
 impl Settlement {
     /// Nothing was delivered.
     #[must_use]
@@ -297,6 +305,12 @@ impl Queue {
         }
     }
 
+    /// Takes a batch of what is left, also from a queue that was abandoned. Does not wait.
+    pub fn take_rest(&self) -> Option<Batch> {
+        let mut state = self.lock();
+        (!state.chunks.is_empty()).then(|| state.cut(&self.due))
+    }
+
     /// Decides the fate of a batch; its memory is kept for the lines to come.
     pub fn settle(&self, batch: Batch, settlement: Settlement) {
         let mut state = self.lock();
@@ -350,6 +364,15 @@ impl Queue {
         state.accepted += records;
         state.recovered += records;
         state.recovered_spooled += records;
+    }
+
+    /// The spool gave up so many of its oldest records: those of earlier processes come before ours.
+    pub fn drop_spooled(&self, records: u64, reason: DropReason) {
+        let mut state = self.lock();
+        let recovered = records.min(state.recovered_spooled);
+        state.unspool(SpooledRecords { own: records - recovered, recovered });
+        state.settle(records, Settlement::dropped(reason));
+        self.tell(state);
     }
 
     /// Decides the fate of spooled records, in their order.

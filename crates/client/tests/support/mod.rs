@@ -13,7 +13,7 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
-        Arc, Condvar, Mutex,
+        Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -130,7 +130,8 @@ impl Server {
 
     /// Lets the requests go on that hang; they are accepted.
     pub fn release(&self) {
-        self.shared.state.lock().unwrap().released = true;
+        // Also at the end of a test that has failed.
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).released = true;
         self.shared.changed.notify_all();
     }
 
