@@ -18,10 +18,10 @@ const ROUNDS: usize = 20;
 const CLIENTS: usize = 4;
 
 /// Small numbers from a seed (xorshift), so that a run can be told apart from another by one number.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, end: u64) -> u64 {
+    pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

@@ -16,6 +16,7 @@
 mod access;
 mod crash;
 mod damage;
+mod exactly_once;
 mod fixture;
 mod full_disk;
 mod hostile;
