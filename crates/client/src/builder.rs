@@ -7,7 +7,9 @@ use millpond_record::{Level, TextAttribute, UNKNOWN_SERVICE};
 use millpond_wire::{Compression, INGEST_PATH, PORT};
 use ureq::http::{HeaderValue, Uri};
 
-use crate::{Client, engine::Settings, limits, line::Prefix};
+use crate::{
+    Client, TraceSource, context::ContextSettings, engine::Settings, limits, line::Prefix,
+};
 
 /// Sets up a [`Client`]. Every setting has a default.
 #[derive(Clone, Debug)]
@@ -29,6 +31,7 @@ pub struct Builder {
     connect_timeout: Duration,
     request_timeout: Duration,
     shutdown_timeout: Duration,
+    context: ContextSettings,
 }
 
 /// A client can't be built like this.
@@ -83,6 +86,7 @@ impl Builder {
             connect_timeout: limits::CONNECT_TIMEOUT,
             request_timeout: limits::REQUEST_TIMEOUT,
             shutdown_timeout: limits::SHUTDOWN_TIMEOUT,
+            context: ContextSettings::default(),
         }
     }
 
@@ -208,6 +212,26 @@ impl Builder {
         self
     }
 
+    /// Asks the tracing library of the application for the active span: records that name no trace themselves belong
+    /// to that one, before the trace of their [`Scope`](crate::Scope). It is asked in the thread that logs, so it must
+    /// be quick. With the feature `opentelemetry` this is OpenTelemetry's span unless another source is set.
+    pub fn trace_source(mut self, source: TraceSource) -> Self {
+        self.context.trace_source = Some(source);
+        self
+    }
+
+    /// Whether a record that belongs to no trace gets a new one of its own; not by default.
+    pub fn auto_trace_id(mut self, auto: bool) -> Self {
+        self.context.auto_trace_id = auto;
+        self
+    }
+
+    /// The least level of the records that breadcrumbs go with; `error` by default.
+    pub fn breadcrumbs_min_level(mut self, level: Level) -> Self {
+        self.context.breadcrumbs_min_level = level;
+        self
+    }
+
     /// The client. It does nothing until something is logged.
     ///
     /// # Errors
@@ -253,6 +277,7 @@ impl Builder {
             request_timeout: self.request_timeout,
             shutdown_timeout: self.shutdown_timeout,
             prefix,
+            context: self.context,
         };
         Ok(Client::new(settings, self.min_level))
     }

@@ -14,6 +14,7 @@ use millpond_record::{Level, Severity};
 
 use crate::{
     Builder, Event, LineWriter, Metrics, clock,
+    context::complete_from_context,
     diagnostics::is_own_thread,
     engine::{Engine, Lineage, Settings},
 };
@@ -135,7 +136,8 @@ impl Client {
         }
     }
 
-    pub(crate) fn finish(&self, line: Box<LineWriter>) {
+    pub(crate) fn finish(&self, mut line: Box<LineWriter>) {
+        complete_from_context(&mut line, &self.shared.settings.context);
         self.engine().push(line);
     }
 

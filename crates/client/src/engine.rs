@@ -13,8 +13,8 @@ use millpond_queue::{DropReason, Due, Limits, Overflow, Queue};
 use millpond_wire::Compression;
 
 use crate::{
-    LineWriter, Metrics, fork, limits::SENDER_STACK_BYTES, line::Prefix, metrics::Tally,
-    sender::Sender,
+    LineWriter, Metrics, context::ContextSettings, fork, limits::SENDER_STACK_BYTES, line::Prefix,
+    metrics::Tally, sender::Sender,
 };
 
 /// Records that go by before starting the thread is tried again: it costs more than a record may.
@@ -36,6 +36,7 @@ pub(crate) struct Settings {
     pub(crate) request_timeout: Duration,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) prefix: Prefix,
+    pub(crate) context: ContextSettings,
 }
 
 /// A client in one process.

@@ -23,22 +23,32 @@
 #![forbid(unsafe_code)]
 
 mod backoff;
+mod breadcrumb;
 mod builder;
 mod client;
 mod clock;
+mod context;
 mod diagnostics;
 mod engine;
 mod event;
 pub mod fork;
+mod kept;
 pub mod limits;
 mod line;
 mod metrics;
+#[cfg(feature = "opentelemetry")]
+mod opentelemetry;
+mod random;
+mod scope;
 mod sender;
+mod trace;
 mod transport;
 mod value;
 
+pub use breadcrumb::{Breadcrumb, breadcrumb};
 pub use builder::{BuildError, Builder};
 pub use client::{Client, FlushOutcome};
+pub use context::TraceSource;
 pub use diagnostics::is_own_thread;
 pub use event::Event;
 pub use line::LineWriter;
@@ -46,6 +56,8 @@ pub use metrics::Metrics;
 pub use millpond_queue::{DropReason, Dropped, Overflow};
 pub use millpond_record::{Level, Severity, TextAttribute, Timestamp};
 pub use millpond_wire::Compression;
+pub use scope::{Attached, Entered, Scope};
+pub use trace::{SpanId, TraceContext, TraceId};
 pub use value::{
     ArrayWriter, DebugValue, DisplayValue, ObjectWriter, Value, ValueWriter, debug, display,
 };

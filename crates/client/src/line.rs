@@ -106,6 +106,16 @@ impl LineWriter {
         self.severity = severity;
     }
 
+    /// The level.
+    pub(crate) fn level(&self) -> Level {
+        self.severity.level()
+    }
+
+    /// About how many bytes the record may still grow by.
+    pub(crate) fn room_bytes(&self) -> usize {
+        RECORD_BYTES_MAX.saturating_sub(self.head.len() + self.tags.len() + self.fields.len())
+    }
+
     /// The message.
     pub fn message(&mut self, message: &str) {
         self.text(TextAttribute::Message, message);

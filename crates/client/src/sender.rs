@@ -3,7 +3,6 @@
 
 use std::{
     collections::VecDeque,
-    hash::{BuildHasher as _, RandomState},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread,
@@ -19,6 +18,7 @@ use crate::{
     diagnostics::{self, Complaint, Complaints},
     engine::Engine,
     metrics::Tally,
+    random,
     transport::Transport,
 };
 
@@ -233,8 +233,6 @@ impl Drop for Sender {
     }
 }
 
-/// A random number. The operating system always has one; should it not, the seed of the standard library's hash
-/// maps will do.
 fn random() -> u64 {
-    getrandom::u64().unwrap_or_else(|_| RandomState::new().hash_one(clock::wall()))
+    u64::from_ne_bytes(random::bytes())
 }
