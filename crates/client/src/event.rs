@@ -4,6 +4,7 @@ use std::{
     error::Error,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, atomic::AtomicU32},
 };
 
 use crate::{Client, LineWriter, TextAttribute, Timestamp, Value};
@@ -94,6 +95,11 @@ impl<'c> Event<'c> {
     /// The flow that the record is a step of, and which one, from 0.
     pub fn flow(self, id: &str, step_index: u32) -> Self {
         self.text(TextAttribute::FlowId, id).with(|line| line.step_index(step_index))
+    }
+
+    /// The next step of a flow; which one is decided when the record is kept.
+    pub(crate) fn step_of(self, id: &str, steps: &Arc<AtomicU32>) -> Self {
+        self.text(TextAttribute::FlowId, id).with(|line| line.step_of(steps))
     }
 
     /// The dataset that the record belongs to.

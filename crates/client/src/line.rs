@@ -1,6 +1,14 @@
 //! One record on its way to becoming a line of JSON.
 
-use std::{cell::Cell, error::Error, fmt};
+use std::{
+    cell::Cell,
+    error::Error,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use millpond_record::{
     Level, Severity, TextAttribute, Timestamp,
@@ -16,6 +24,9 @@ use crate::{
 
 /// Nanoseconds since the epoch below which a reader of the bare number takes it for a larger unit; 1973-03-03.
 const NANOS_TOLD_BY_SIZE_MIN: u64 = 100_000_000_000_000_000;
+
+/// Bytes of the longest step, `,"step_index":4294967295`.
+const STEP_BYTES_MAX: usize = 24;
 
 /// Takes what one record says, in any order, and holds it as JSON.
 ///
@@ -40,6 +51,8 @@ pub struct LineWriter {
     /// The other attributes that were said.
     step_index: bool,
     exception: bool,
+    /// The steps of the record's flow so far, if the record takes the next one.
+    steps: Option<Arc<AtomicU32>>,
     /// Something alone was larger than a record may be, and is not here.
     too_large: bool,
 }
@@ -72,6 +85,7 @@ impl LineWriter {
             texts: 0,
             step_index: false,
             exception: false,
+            steps: None,
             too_large: false,
         }
     }
@@ -91,6 +105,7 @@ impl LineWriter {
         self.texts = 0;
         self.step_index = false;
         self.exception = false;
+        self.steps = None;
         self.too_large = false;
         // A thread that is about to end has no use for it.
         let _ = SPARE.try_with(|spare| spare.set(Some(self)));
@@ -172,6 +187,14 @@ impl LineWriter {
         if !std::mem::replace(&mut self.step_index, true) {
             self.head.push_str(",\"step_index\":");
             write_u64(&mut self.head, u64::from(index));
+        }
+    }
+
+    /// Place of the record in its flow: the next one, taken when nothing can keep the record from being queued any
+    /// more, so that a record that is filtered leaves no gap.
+    pub(crate) fn step_of(&mut self, steps: &Arc<AtomicU32>) {
+        if !std::mem::replace(&mut self.step_index, true) {
+            self.steps = Some(Arc::clone(steps));
         }
     }
 
@@ -277,10 +300,14 @@ impl LineWriter {
         };
         let (tags, fields) = (!self.tags.is_empty(), !self.fields.is_empty());
         let when = |condition: bool, text: &'static str| if condition { text } else { "" };
-        let pieces = [
+        let mut step = itoa::Buffer::new();
+        let mut pieces = [
             "{\"time\":",
             time,
             level_member(level),
+            // The step, which is taken below.
+            "",
+            "",
             &self.head,
             when(tags, ",\"tags\":["),
             &self.tags,
@@ -289,11 +316,18 @@ impl LineWriter {
             &self.fields,
             when(fields, "}"),
             "}\n",
-        ]
-        .map(str::as_bytes);
-        let bytes: usize = pieces.iter().map(|piece| piece.len()).sum();
+        ];
+        let step_bytes = if self.steps.is_some() { STEP_BYTES_MAX } else { 0 };
+        let bytes = pieces.iter().map(|piece| piece.len()).sum::<usize>() + step_bytes;
         // The newline is not part of the record.
-        if self.too_large || bytes > RECORD_BYTES_MAX + 1 { None } else { Some(push(&pieces)) }
+        if self.too_large || bytes > RECORD_BYTES_MAX + 1 {
+            return None;
+        }
+        if let Some(steps) = &self.steps {
+            [pieces[3], pieces[4]] =
+                [",\"step_index\":", step.format(steps.fetch_add(1, Ordering::Relaxed))];
+        }
+        Some(push(&pieces.map(str::as_bytes)))
     }
 }
 

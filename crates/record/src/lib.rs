@@ -7,6 +7,7 @@ mod attribute;
 mod body;
 mod decode;
 mod encode;
+pub mod flow;
 pub mod json;
 mod level;
 pub mod limits;
