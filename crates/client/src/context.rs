@@ -8,7 +8,7 @@ use std::{
 
 use millpond_record::{Level, TextAttribute};
 
-use crate::{LineWriter, Scope, TraceContext, TraceId};
+use crate::{LineWriter, Scope, TraceContext, TraceId, panics};
 
 /// Asks the tracing library of the application for the span that is active in this thread.
 pub type TraceSource = fn() -> Option<TraceContext>;
@@ -23,16 +23,15 @@ pub(crate) struct ContextSettings {
 
 impl Default for ContextSettings {
     fn default() -> Self {
-        Self {
-            #[cfg(feature = "opentelemetry")]
-            trace_source: Some(crate::opentelemetry::active_span),
-            #[cfg(not(feature = "opentelemetry"))]
-            trace_source: None,
-            auto_trace_id: false,
-            breadcrumbs_min_level: Level::Error,
-        }
+        Self { trace_source: None, auto_trace_id: false, breadcrumbs_min_level: Level::Error }
     }
 }
+
+/// The source that is asked unless there is another.
+#[cfg(feature = "opentelemetry")]
+const BUILT_IN: Option<TraceSource> = Some(crate::opentelemetry::active_span);
+#[cfg(not(feature = "opentelemetry"))]
+const BUILT_IN: Option<TraceSource> = None;
 
 /// Adds to the record what it did not say itself.
 pub(crate) fn complete_from_context(line: &mut LineWriter, settings: &ContextSettings) {
@@ -51,7 +50,13 @@ fn complete_trace(line: &mut LineWriter, settings: &ContextSettings, scope: Opti
     if line.has_text(TextAttribute::TraceId) {
         return;
     }
-    if let Some(trace) = settings.trace_source.and_then(ask) {
+    let source = match settings.trace_source {
+        // Code of the application, which may panic.
+        Some(_) if panics::in_hook() => None,
+        Some(source) => Some(source),
+        None => BUILT_IN,
+    };
+    if let Some(trace) = source.and_then(ask) {
         line.text_fmt(TextAttribute::TraceId, format_args!("{}", trace.trace_id));
         line.text_fmt(TextAttribute::SpanId, format_args!("{}", trace.span_id));
         return;

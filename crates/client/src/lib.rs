@@ -23,6 +23,7 @@
 #![forbid(unsafe_code)]
 
 mod backoff;
+mod backtrace;
 mod breadcrumb;
 mod builder;
 mod client;
@@ -31,6 +32,7 @@ mod context;
 mod diagnostics;
 mod engine;
 mod event;
+mod exception;
 mod flow;
 pub mod fork;
 mod kept;
@@ -39,6 +41,7 @@ mod line;
 mod metrics;
 #[cfg(feature = "opentelemetry")]
 mod opentelemetry;
+pub mod panics;
 mod random;
 mod scope;
 mod sender;

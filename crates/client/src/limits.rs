@@ -55,6 +55,15 @@ pub const BREADCRUMB_TEXT_BYTES_MAX: usize = 1 << 10;
 /// Bytes of the breadcrumbs that go with one record, a quarter of the largest: the latest that fit.
 pub const BREADCRUMBS_BYTES_MAX: usize = 256 << 10;
 
+/// Frames of a stack that are recorded, a quarter of them the outermost; those between are left out.
+pub const FRAMES_MAX: usize = 100;
+
+/// How much of a printed backtrace is read: a frame takes 200 bytes, and an endless recursion has 100,000 of them.
+pub const BACKTRACE_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of a panic's message, which is in its record twice; the rest is cut off.
+pub const PANIC_MESSAGE_BYTES_MAX: usize = 64 << 10;
+
 /// A line buffer that grew larger than this is not kept for the thread's next record.
 pub const LINE_BYTES_KEPT_MAX: usize = 64 << 10;
 

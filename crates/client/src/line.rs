@@ -2,7 +2,6 @@
 
 use std::{
     cell::Cell,
-    error::Error,
     fmt,
     sync::{
         Arc,
@@ -18,7 +17,7 @@ use millpond_record::{
 
 use crate::{
     Value, ValueWriter,
-    limits::{CAUSES_MAX, LINE_BYTES_KEPT_MAX},
+    limits::LINE_BYTES_KEPT_MAX,
     value::{ObjectWriter, write_display, write_value},
 };
 
@@ -228,17 +227,6 @@ impl LineWriter {
         }
     }
 
-    /// The exception, from an error and its causes.
-    pub fn error(&mut self, error: &(impl Error + ?Sized)) {
-        self.exception_with(|object| {
-            if let Some(name) = type_name(error) {
-                object.member("type", name);
-            }
-            object.member_with("message", |out| out.display(error));
-            write_cause(object, error.source(), CAUSES_MAX);
-        });
-    }
-
     /// A field. Those beyond [`FIELDS_MAX`] are left out.
     pub fn field(&mut self, key: &str, value: &(impl Value + ?Sized)) {
         self.field_with(key, |out| value.write(out));
@@ -402,26 +390,9 @@ fn level_member(level: Level) -> &'static str {
     }
 }
 
-/// The name of an error's type where the compiler still knows it.
-fn type_name<E: Error + ?Sized>(_: &E) -> Option<&'static str> {
-    let name = std::any::type_name::<E>();
-    (!name.starts_with("dyn ") && !name.starts_with('&')).then_some(name)
-}
-
-/// Writes the causes one inside the other, as far as `left` of them and the depth of a record allow.
-fn write_cause(object: &mut ObjectWriter<'_>, cause: Option<&(dyn Error + 'static)>, left: usize) {
-    let (Some(cause), Some(left)) = (cause, left.checked_sub(1)) else { return };
-    object.member_with("cause", |out| {
-        out.object(|object| {
-            object.member_with("message", |out| out.display(cause));
-            write_cause(object, cause.source(), left);
-        });
-    });
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io;
+    use std::{error::Error, io};
 
     use millpond_record::{Decoded, LogRecord, decode, json::Reader};
 
