@@ -15,43 +15,53 @@
 //! A call encodes the record once, into the bytes that go on the wire, takes one short lock and returns: it never
 //! waits for the network, never panics, and what can't be kept is counted with its reason in [`Metrics`]. One
 //! plain thread, started by the first record, sends batches over blocking sockets; there is no async runtime, so
-//! that the client lives in every process and survives a [`fork`].
+//! that the client lives in every process and survives a fork.
 //!
 //! Each batch carries an idempotency key and is sent again, the same bytes under the same key, until the server
 //! says that it is on its disk.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod backoff;
 mod backtrace;
 mod breadcrumb;
+mod breaker;
 mod builder;
 mod client;
 mod clock;
 mod context;
 mod diagnostics;
+mod dsn;
 mod engine;
 mod event;
 mod exception;
 mod flow;
-pub mod fork;
+mod fork;
+mod keeper;
 mod kept;
 pub mod limits;
 mod line;
+mod loss;
 mod metrics;
 #[cfg(feature = "opentelemetry")]
 mod opentelemetry;
 pub mod panics;
+mod parcel;
+mod proxy;
 mod random;
 mod scope;
 mod sender;
+#[cfg(unix)]
+mod signals;
+mod supply;
 mod trace;
 mod transport;
 mod value;
 
 pub use breadcrumb::{Breadcrumb, breadcrumb};
+pub use breaker::BreakerState;
 pub use builder::{BuildError, Builder};
-pub use client::{Client, FlushOutcome};
+pub use client::{Client, FlushGuard, FlushOutcome};
 pub use context::TraceSource;
 pub use diagnostics::is_own_thread;
 pub use event::Event;
@@ -62,6 +72,8 @@ pub use millpond_queue::{DropReason, Dropped, Overflow};
 pub use millpond_record::{Level, Severity, TextAttribute, Timestamp};
 pub use millpond_wire::Compression;
 pub use scope::{Attached, Entered, Scope};
+#[cfg(unix)]
+pub use signals::close_on_termination;
 pub use trace::{SpanId, TraceContext, TraceId};
 pub use value::{
     ArrayWriter, DebugValue, DisplayValue, ObjectWriter, Value, ValueWriter, debug, display,

@@ -1,4 +1,4 @@
-//! The one place that asks for randomness.
+//! Random numbers that need not be unpredictable to anybody, only different from one another.
 
 use std::hash::{BuildHasher as _, RandomState};
 
@@ -17,4 +17,14 @@ pub(crate) fn bytes<const COUNT: usize>() -> [u8; COUNT] {
         }
     }
     bytes
+}
+
+/// A random number.
+pub(crate) fn u64() -> u64 {
+    u64::from_ne_bytes(bytes())
+}
+
+/// A name that no other client of any process has: 32 hex digits.
+pub(crate) fn client_id() -> String {
+    format!("{:016x}{:016x}", u64(), u64())
 }

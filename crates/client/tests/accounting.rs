@@ -1,4 +1,4 @@
-//! `accepted = delivered + queued + dropped`, at every moment.
+//! `accepted = delivered + queued + spooled + dropped`, at every moment.
 
 mod support;
 
@@ -14,7 +14,8 @@ const THREADS: u64 = 4;
 const RECORDS: u64 = 5_000;
 
 fn is_balanced(metrics: &Metrics) -> bool {
-    metrics.accepted == metrics.delivered + metrics.queued + metrics.dropped.total()
+    metrics.accepted
+        == metrics.delivered + metrics.queued + metrics.spooled + metrics.dropped.total()
 }
 
 #[test]

@@ -20,4 +20,5 @@ pub use batch::Batch;
 pub use counters::{Counters, DropReason, Dropped};
 pub use queue::{
     Asked, CHUNK_BYTES, Due, Limits, Overflow, Pause, Pushed, Queue, SPARE_CHUNKS_MAX, Settlement,
+    SpooledRecords, Taken,
 };
