@@ -51,7 +51,8 @@ pub(crate) fn start(engine: &Arc<Engine>, spool: &Arc<Spool>) -> std::io::Result
         engine: Arc::clone(engine),
         spool: Arc::clone(spool),
         handover: Arc::clone(&handover),
-        asked: engine.queue.asked(),
+        // Whatever was asked for before is new to the keeper.
+        asked: Asked::default(),
         pressed: false,
         idle: true,
         complaints: Complaints::default(),

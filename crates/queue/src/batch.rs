@@ -68,8 +68,9 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Takes lines from the disk; `None` if there are none.
-    pub(crate) fn from_lines(bytes: Vec<u8>, entries: u64) -> Option<Self> {
+    /// Of so many lines, each of which ends with a newline; `None` if there are none.
+    #[must_use]
+    pub fn from_lines(bytes: Vec<u8>, entries: u64) -> Option<Self> {
         let chunk = Chunk { bytes, start: 0, entries, opened: Instant::now() };
         (entries > 0).then(|| Self { chunks: vec![chunk], entries })
     }

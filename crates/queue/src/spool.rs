@@ -60,8 +60,8 @@
 //!
 //! # Seal
 //!
-//! Writes the seal, syncs the file, after the first seal of a segment its directory, and only then hands the batch
-//! out. If the seal can't be written, the segment is closed: on a full disk batches must leave, not wait. If the sync
+//! Writes the seal, syncs the file, after a segment's first seal its directory, and only then hands the batch out. If
+//! the seal can't be written, the segment is closed: on a full disk batches must leave, not wait. If the sync
 //! fails, the segment is closed and the batch goes out all the same, while it can be read. A segment that has reached
 //! [`SEGMENT_BYTES_MAX`] is closed.
 //!
@@ -73,8 +73,7 @@
 //!
 //! A batch is read when it is taken, and its checksums are verified again. If it is not what was sealed it is given
 //! up. When all batches of a segment are acknowledged, or dropped for their age or for want of room, and it is closed,
-//! its file is removed; the directory of a dead client goes with its last file. [`Spool::retire`] closes the active
-//! segment.
+//! its file is removed, and with a dead client's last file its directory. [`Spool::retire`] closes the active segment.
 //!
 //! *Crash* before a file is removed: its batches are sent again under their names. A power cut may bring a removed
 //! file back: the same.
@@ -166,7 +165,7 @@ pub struct Spooled {
     pub recovered: bool,
 }
 
-/// The client's batches on disk. See the [module](self) for the format and what a crash does.
+/// The client's batches on disk. See the [module](self).
 #[derive(Debug)]
 pub struct Spool {
     base: PathBuf,
@@ -392,8 +391,8 @@ impl Spool {
         let Some(batch) = batch else {
             // Should its file stay, it is found damaged again after the next start.
             let _ = self.acknowledge(&ticket);
-            let (sequence, entries) = (place.sequence, place.entries);
-            return Err(SpoolError::Damaged { path, sequence, records: entries });
+            let (sequence, records) = (place.sequence, place.entries);
+            return Err(SpoolError::Damaged { path, sequence, records });
         };
         let client = ticket.client().to_owned();
         Ok(Spooled { batch, ticket, client, sequence: place.sequence, recovered })
@@ -463,7 +462,7 @@ impl Spool {
     }
 
     fn check_process(&self) -> Result<(), SpoolError> {
-        if self.process == process::id() { Ok(()) } else { Err(SpoolError::Forked) }
+        (self.process == process::id()).then_some(()).ok_or(SpoolError::Forked)
     }
 }
 

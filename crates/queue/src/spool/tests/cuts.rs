@@ -180,6 +180,51 @@ fn a_batch_that_is_damaged_before_it_is_taken_is_given_up_as_a_whole() {
     assert_eq!(spool.drain(), [expected(1, 2, "c\n")]);
 }
 
+/// A segment whose first batch is 1.
+fn written(frames: &[&[u8]]) -> Vec<u8> {
+    let header = Header { client: 7, number: 1, sequence: 1, created: 0 }.encode();
+    [&[header.as_slice()], frames].concat().concat()
+}
+
+fn lines(text: &str) -> Vec<u8> {
+    let head = frame::lines(text.lines().count() as u64, 5, [text.as_bytes()].into_iter());
+    [head.unwrap().as_slice(), text.as_bytes()].concat()
+}
+
+#[test]
+fn a_seal_that_counts_other_records_than_there_are_is_damage() {
+    let rest = [lines("b\n"), frame::seal(2, 1).to_vec()].concat();
+    for seal in [frame::seal(1, 1), frame::seal(1, 3), frame::seal(2, 2)] {
+        let folder = Folder::with_segment(7, &written(&[&lines("a1\na2\n"), &seal, &rest]));
+        let (batches, recovery) = recover(&folder);
+        assert_eq!((batches.len(), recovery.damaged.len()), (0, 1));
+    }
+}
+
+#[test]
+fn a_seal_behind_damage_is_found_also_where_two_blocks_meet() {
+    for length in (64 << 10) - 60..(64 << 10) + 10 {
+        let mut damaged = lines(&format!("{}\n", "x".repeat(length)));
+        damaged[30] ^= 1;
+        let folder = Folder::with_segment(7, &written(&[&damaged, &frame::seal(1, 1)]));
+        let (_, recovery) = folder.open(8);
+        assert_eq!(recovery.damaged.len(), 1, "{length}");
+    }
+}
+
+#[test]
+fn a_batch_in_whose_place_there_is_another_one_is_given_up() {
+    for (text, seal) in
+        [("a\n", frame::seal(2, 1)), ("\n\n", frame::seal(1, 2)), ("b\n", frame::seal(1, 9))]
+    {
+        let folder = Folder::new();
+        let spool = folder.first(7);
+        spool.batch("a\n");
+        put(&segments(&folder.of(7))[0].0, &written(&[&lines(text), &seal]));
+        assert!(matches!(spool.next(Duration::ZERO), Err(SpoolError::Damaged { records: 1, .. })));
+    }
+}
+
 #[test]
 fn a_batch_whose_file_is_gone_is_given_up() {
     let folder = Folder::new();

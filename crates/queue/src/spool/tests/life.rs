@@ -116,13 +116,21 @@ fn batches_of_dead_clients_come_first_in_the_order_in_which_these_began() {
 #[test]
 fn lines_beyond_the_limit_are_refused_until_there_is_room() {
     let folder = Folder::new();
-    let limits = SpoolLimits { bytes_max: 56 + 2 * (25 + 2 + 25), ..LIMITS };
-    let (spool, _) = Spool::open(folder.path(), &client(1), limits).unwrap();
-    let mut spool = spool;
-    spool.segment_bytes_max = 1 << 20;
-    spool.batch("a\n");
+    let open = |number, bytes_max| {
+        let limits = SpoolLimits { bytes_max, ..LIMITS };
+        let (mut spool, _) = Spool::open(folder.path(), &client(number), limits).unwrap();
+        spool.segment_bytes_max = 1 << 20;
+        spool.batch("a\n");
+        spool
+    };
+    let bytes_max = 56 + 2 * (25 + 2 + 25);
+    // Where the lines fit, but not their seal.
+    let tight = open(2, bytes_max - 1).append(&batch("b\n"), at(0));
+    assert!(matches!(tight, Err(SpoolError::Full { .. })));
+    fs::remove_dir_all(folder.of(2)).unwrap();
+    let spool = open(1, bytes_max);
     spool.batch("b\n");
-    assert_eq!(spool.usage().bytes, limits.bytes_max);
+    assert_eq!(spool.usage().bytes, bytes_max);
     let full = spool.append(&batch("c\n"), at(0));
     assert!(matches!(full, Err(SpoolError::Full { bytes: 27, .. })), "{full:?}");
     assert_eq!(spool.usage().bytes, spool.disk_bytes());

@@ -26,6 +26,8 @@ fn two_spools_of_one_process_leave_each_other_alone() {
     drop(first);
     let recovery = second.adopt().unwrap();
     assert_eq!(recovery.records, 3);
+    drop(second);
+    assert_eq!(Holder::start(folder.path(), 4).said, "4 records");
 }
 
 #[test]

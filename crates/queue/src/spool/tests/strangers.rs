@@ -56,9 +56,9 @@ fn a_segment_that_goes_back_in_the_sequence_is_none_of_ours() {
     ["a\n", "b\n"].into_iter().for_each(|lines| spool.batch(lines));
     spool.crash();
     let header = Header { client: 1, number: 2, sequence: 1, created: 0 }.encode();
-    let path = segments(&folder.of(1))[1].0.clone();
-    let bytes = fs::read(&path).unwrap();
-    put(&path, &[&header, &bytes[header.len()..]].concat());
+    let segments = segments(&folder.of(1));
+    let bytes = fs::read(&segments[0].0).unwrap();
+    put(&segments[1].0, &[&header, &bytes[header.len()..]].concat());
     let (spool, recovery) = folder.open(2);
     assert_eq!(spool.drain(), [expected(1, 1, "a\n")]);
     assert_eq!(recovery.damaged.len(), 1);
