@@ -16,6 +16,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("millpond-queue", &["millpond-record"]),
     ("millpond", &["millpond-queue", "millpond-wire", "millpond-record"]),
     ("millpond-tracing", &["millpond", "millpond-record"]),
+    ("millpond-tower", &["millpond", "millpond-record"]),
     ("millpond-python", &["millpond", "millpond-record"]),
     ("millpond-store", &["millpond-query", "millpond-wire", "millpond-record"]),
     (
@@ -38,7 +39,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "millpond-record",
         ],
     ),
-    ("millpond-example-axum", &["millpond", "millpond-tracing"]),
+    ("millpond-example-axum", &["millpond", "millpond-tracing", "millpond-tower"]),
     ("millpond-system-tests", &[]),
     ("xtask", &["millpond-system-tests"]),
 ];
@@ -53,6 +54,7 @@ const WITHOUT_RUNTIME: &[&str] = &[
     "millpond-queue",
     "millpond",
     "millpond-tracing",
+    "millpond-tower",
     "millpond-python",
 ];
 const RUNTIMES: &[&str] = &["tokio", "async-std", "smol", "hyper", "reqwest"];

@@ -10,6 +10,9 @@ use crate::{
 
 /// Also for `clippy`, which would not see the whole-system tests without.
 const WITH_SYSTEM: &str = "--features millpond-system-tests/system";
+/// What is built only for those who ask for it is tested nevertheless.
+const WITH_OPTIONAL: &str =
+    "--features millpond/opentelemetry,millpond-tracing/log,millpond-tower/axum";
 const DENY_VERSION: &str = "0.20.2";
 
 #[derive(clap::Args)]
@@ -53,6 +56,7 @@ fn lint() -> Result<()> {
     perform(
         cargo("clippy --workspace --all-targets")
             .args(WITH_SYSTEM.split(' '))
+            .args(WITH_OPTIONAL.split(' '))
             .args(["--", "-D", "warnings"]),
     )
 }
@@ -63,11 +67,15 @@ fn build() -> Result<()> {
 }
 
 fn test() -> Result<()> {
-    perform(&mut cargo("test --workspace --no-fail-fast"))
+    perform(cargo("test --workspace --no-fail-fast").args(WITH_OPTIONAL.split(' ')))
 }
 
 fn document() -> Result<()> {
-    perform(cargo("doc --workspace --no-deps").env("RUSTDOCFLAGS", "-D warnings"))
+    perform(
+        cargo("doc --workspace --no-deps")
+            .args(WITH_OPTIONAL.split(' '))
+            .env("RUSTDOCFLAGS", "-D warnings"),
+    )
 }
 
 /// Advisories are not asked for: they change from day to day and need the network.

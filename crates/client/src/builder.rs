@@ -12,8 +12,8 @@ use ureq::{
 };
 
 use crate::{
-    Client, dsn::Dsn, engine::Settings, limits, line::Prefix, proxy::ProxyChoice,
-    supply::SpoolSettings,
+    Client, TraceSource, context::ContextSettings, dsn::Dsn, engine::Settings, limits,
+    line::Prefix, proxy::ProxyChoice, supply::SpoolSettings,
 };
 
 /// Sets up a [`Client`]. Every setting has a default.
@@ -36,6 +36,7 @@ pub struct Builder {
     connect_timeout: Duration,
     request_timeout: Duration,
     shutdown_timeout: Duration,
+    context: ContextSettings,
     attempts_max: Option<u32>,
     breaker_threshold: u32,
     breaker_reset: Duration,
@@ -117,6 +118,7 @@ impl Builder {
             connect_timeout: limits::CONNECT_TIMEOUT,
             request_timeout: limits::REQUEST_TIMEOUT,
             shutdown_timeout: limits::SHUTDOWN_TIMEOUT,
+            context: ContextSettings::default(),
             attempts_max: None,
             breaker_threshold: limits::BREAKER_THRESHOLD,
             breaker_reset: limits::BREAKER_RESET,
@@ -331,6 +333,26 @@ impl Builder {
         self
     }
 
+    /// Asks the tracing library of the application for the active span: records that name no trace themselves belong
+    /// to that one, before the trace of their [`Scope`](crate::Scope). It is asked in the thread that logs, so it must
+    /// be quick. With the feature `opentelemetry` this is OpenTelemetry's span unless another source is set.
+    pub fn trace_source(mut self, source: TraceSource) -> Self {
+        self.context.trace_source = Some(source);
+        self
+    }
+
+    /// Whether a record that belongs to no trace gets a new one of its own; not by default.
+    pub fn auto_trace_id(mut self, auto: bool) -> Self {
+        self.context.auto_trace_id = auto;
+        self
+    }
+
+    /// The least level of the records that breadcrumbs go with; `error` by default.
+    pub fn breadcrumbs_min_level(mut self, level: Level) -> Self {
+        self.context.breadcrumbs_min_level = level;
+        self
+    }
+
     /// The client. It does nothing until something is logged.
     ///
     /// # Errors
@@ -394,6 +416,7 @@ impl Builder {
             proxy,
             ca_certificates,
             prefix,
+            context: self.context,
         };
         Ok(Client::new(settings, self.min_level))
     }

@@ -13,7 +13,8 @@ use millpond_queue::DropReason;
 use millpond_record::{Level, Severity};
 
 use crate::{
-    BreakerState, Builder, Event, LineWriter, Metrics, clock,
+    BreakerState, Builder, Event, Flow, FlowError, LineWriter, Metrics, clock,
+    context::complete_from_context,
     diagnostics::is_own_thread,
     engine::{Engine, Lineage, Settings},
     fork,
@@ -166,7 +167,8 @@ impl Client {
         }
     }
 
-    pub(crate) fn finish(&self, line: Box<LineWriter>) {
+    pub(crate) fn finish(&self, mut line: Box<LineWriter>) {
+        complete_from_context(&mut line, &self.shared.settings.context);
         self.engine().push(line);
     }
 
@@ -183,6 +185,28 @@ impl Client {
             engine.queue.close();
         }
         engine
+    }
+
+    /// Begins a flow: a process of several steps, each of which is a record. Its id is made here.
+    #[must_use]
+    pub fn flow(&self, name: &str) -> Flow {
+        Flow::begin(self, name)
+    }
+
+    /// Begins a flow whose id the server makes. Waits for the answer, as long as [`Builder::connect_timeout`] and
+    /// [`Builder::request_timeout`] allow; nothing is tried twice.
+    ///
+    /// # Errors
+    /// There is no answer, or it names no flow.
+    pub fn flow_from_server(&self, name: &str) -> Result<Flow, FlowError> {
+        Flow::ask(self, &self.shared.settings, name)
+    }
+
+    /// Goes on with a flow that was begun elsewhere, from the step that is next: see [`Flow::id`] and
+    /// [`Flow::next_step`].
+    #[must_use]
+    pub fn resume_flow(&self, id: impl Into<String>, next_step: u32) -> Flow {
+        Flow::new(self, id.into(), next_step)
     }
 
     /// Has everything sent that was logged before, and waits for it, at most for `timeout`.

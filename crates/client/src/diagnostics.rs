@@ -20,6 +20,18 @@ pub(crate) fn own_this_thread() {
     OWN.set(true);
 }
 
+/// Runs `work` as if in a thread of the client's own.
+pub(crate) fn as_own_thread<R>(work: impl FnOnce() -> R) -> R {
+    struct Restore(bool);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            OWN.set(self.0);
+        }
+    }
+    let _restore = Restore(OWN.replace(true));
+    work()
+}
+
 /// What can be complained about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Complaint {

@@ -14,7 +14,9 @@ use millpond_wire::Compression;
 use ureq::{Proxy, tls::Certificate};
 
 use crate::{
-    LineWriter, Metrics, clock, fork,
+    LineWriter, Metrics, clock,
+    context::ContextSettings,
+    fork,
     limits::{SENDER_STACK_BYTES, SPOOL_DELAY, SPOOL_GRACE},
     line::Prefix,
     loss::{LossReport, LossReports},
@@ -51,6 +53,7 @@ pub(crate) struct Settings {
     /// The roots to trust in place of Mozilla's; none for those.
     pub(crate) ca_certificates: Vec<Certificate<'static>>,
     pub(crate) prefix: Prefix,
+    pub(crate) context: ContextSettings,
 }
 
 /// A client in one process.

@@ -1,9 +1,11 @@
 //! A record that is being put together.
 
 use std::{
+    backtrace::Backtrace,
     error::Error,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, atomic::AtomicU32},
 };
 
 use crate::{Client, LineWriter, TextAttribute, Timestamp, Value};
@@ -56,9 +58,29 @@ impl<'c> Event<'c> {
         self.with_guarded(|line| line.field(key, &value))
     }
 
-    /// The exception: an error and its causes.
+    /// The exception: an error and its causes. One that wraps others and is no [`Error`] itself, such as
+    /// `anyhow::Error`, is given as the one inside: `event.error(&*error)`.
     pub fn error(self, error: &(impl Error + ?Sized)) -> Self {
         self.with_guarded(|line| line.error(error))
+    }
+
+    /// The exception: an error, its causes, and the stack on which it came up, if it was captured.
+    ///
+    /// ```
+    /// # let client = millpond::Client::builder().build()?;
+    /// use std::backtrace::Backtrace;
+    ///
+    /// if let Err(error) = "x".parse::<u8>() {
+    ///     client.error("no number").error_with_backtrace(&error, &Backtrace::capture()).send();
+    /// }
+    /// # Ok::<(), millpond::BuildError>(())
+    /// ```
+    pub fn error_with_backtrace(
+        self,
+        error: &(impl Error + ?Sized),
+        backtrace: &Backtrace,
+    ) -> Self {
+        self.with_guarded(|line| line.error_with_backtrace(error, backtrace))
     }
 
     /// The name of the logger inside the service.
@@ -94,6 +116,11 @@ impl<'c> Event<'c> {
     /// The flow that the record is a step of, and which one, from 0.
     pub fn flow(self, id: &str, step_index: u32) -> Self {
         self.text(TextAttribute::FlowId, id).with(|line| line.step_index(step_index))
+    }
+
+    /// The next step of a flow; which one is decided when the record is kept.
+    pub(crate) fn step_of(self, id: &str, steps: &Arc<AtomicU32>) -> Self {
+        self.text(TextAttribute::FlowId, id).with(|line| line.step_of(steps))
     }
 
     /// The dataset that the record belongs to.

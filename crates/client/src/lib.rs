@@ -23,42 +23,58 @@
 #![deny(unsafe_code)]
 
 mod backoff;
+mod backtrace;
+mod breadcrumb;
 mod breaker;
 mod builder;
 mod client;
 mod clock;
+mod context;
 mod diagnostics;
 mod dsn;
 mod engine;
 mod event;
+mod exception;
+mod flow;
 mod fork;
 mod keeper;
+mod kept;
 pub mod limits;
 mod line;
 mod loss;
 mod metrics;
+#[cfg(feature = "opentelemetry")]
+mod opentelemetry;
+pub mod panics;
 mod parcel;
 mod proxy;
 mod random;
+mod scope;
 mod sender;
 #[cfg(unix)]
 mod signals;
 mod supply;
+mod trace;
 mod transport;
 mod value;
 
+pub use breadcrumb::{Breadcrumb, breadcrumb};
 pub use breaker::BreakerState;
 pub use builder::{BuildError, Builder};
 pub use client::{Client, FlushGuard, FlushOutcome};
+pub use context::TraceSource;
 pub use diagnostics::is_own_thread;
 pub use event::Event;
+pub use flow::{Flow, FlowError};
 pub use line::LineWriter;
 pub use metrics::Metrics;
 pub use millpond_queue::{DropReason, Dropped, Overflow};
 pub use millpond_record::{Level, Severity, TextAttribute, Timestamp};
 pub use millpond_wire::Compression;
+pub use scope::{Attached, Entered, Scope};
 #[cfg(unix)]
 pub use signals::close_on_termination;
+pub use trace::{SpanId, TraceContext, TraceId};
 pub use value::{
     ArrayWriter, DebugValue, DisplayValue, ObjectWriter, Value, ValueWriter, debug, display,
 };

@@ -87,6 +87,27 @@ pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Causes of an error that are recorded; the rest is left out.
 pub const CAUSES_MAX: usize = 50;
 
+/// Breadcrumbs that a scope keeps; the oldest go first.
+pub const BREADCRUMBS_MAX: usize = 100;
+
+/// Bytes of one breadcrumb as JSON. One that is larger goes without its fields.
+pub const BREADCRUMB_BYTES_MAX: usize = 4 << 10;
+
+/// Bytes of a breadcrumb's message, and of its category; the rest is cut off.
+pub const BREADCRUMB_TEXT_BYTES_MAX: usize = 1 << 10;
+
+/// Bytes of the breadcrumbs that go with one record, a quarter of the largest: the latest that fit.
+pub const BREADCRUMBS_BYTES_MAX: usize = 256 << 10;
+
+/// Frames of a stack that are recorded, a quarter of them the outermost; those between are left out.
+pub const FRAMES_MAX: usize = 100;
+
+/// How much of a printed backtrace is read: a frame takes 200 bytes, and an endless recursion has 100,000 of them.
+pub const BACKTRACE_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes of a panic's message, which is in its record twice; the rest is cut off.
+pub const PANIC_MESSAGE_BYTES_MAX: usize = 64 << 10;
+
 /// A line buffer that grew larger than this is not kept for the thread's next record.
 pub const LINE_BYTES_KEPT_MAX: usize = 64 << 10;
 

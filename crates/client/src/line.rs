@@ -1,6 +1,13 @@
 //! One record on its way to becoming a line of JSON.
 
-use std::{cell::Cell, error::Error, fmt};
+use std::{
+    cell::Cell,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use millpond_record::{
     Level, Severity, TextAttribute, Timestamp,
@@ -10,12 +17,15 @@ use millpond_record::{
 
 use crate::{
     Value, ValueWriter,
-    limits::{CAUSES_MAX, LINE_BYTES_KEPT_MAX},
+    limits::LINE_BYTES_KEPT_MAX,
     value::{ObjectWriter, write_display, write_value},
 };
 
 /// Nanoseconds since the epoch below which a reader of the bare number takes it for a larger unit; 1973-03-03.
 const NANOS_TOLD_BY_SIZE_MIN: u64 = 100_000_000_000_000_000;
+
+/// Bytes of the longest step, `,"step_index":4294967295`.
+const STEP_BYTES_MAX: usize = 24;
 
 /// Takes what one record says, in any order, and holds it as JSON.
 ///
@@ -40,6 +50,8 @@ pub struct LineWriter {
     /// The other attributes that were said.
     step_index: bool,
     exception: bool,
+    /// The steps of the record's flow so far, if the record takes the next one.
+    steps: Option<Arc<AtomicU32>>,
     /// Something alone was larger than a record may be, and is not here.
     too_large: bool,
 }
@@ -72,6 +84,7 @@ impl LineWriter {
             texts: 0,
             step_index: false,
             exception: false,
+            steps: None,
             too_large: false,
         }
     }
@@ -91,6 +104,7 @@ impl LineWriter {
         self.texts = 0;
         self.step_index = false;
         self.exception = false;
+        self.steps = None;
         self.too_large = false;
         // A thread that is about to end has no use for it.
         let _ = SPARE.try_with(|spare| spare.set(Some(self)));
@@ -104,6 +118,16 @@ impl LineWriter {
     /// The severity, in place of the one that the call began with.
     pub fn severity(&mut self, severity: Severity) {
         self.severity = severity;
+    }
+
+    /// The level.
+    pub(crate) fn level(&self) -> Level {
+        self.severity.level()
+    }
+
+    /// About how many bytes the record may still grow by.
+    pub(crate) fn room_bytes(&self) -> usize {
+        RECORD_BYTES_MAX.saturating_sub(self.head.len() + self.tags.len() + self.fields.len())
     }
 
     /// The message.
@@ -165,6 +189,14 @@ impl LineWriter {
         }
     }
 
+    /// Place of the record in its flow: the next one, taken when nothing can keep the record from being queued any
+    /// more, so that a record that is filtered leaves no gap.
+    pub(crate) fn step_of(&mut self, steps: &Arc<AtomicU32>) {
+        if !std::mem::replace(&mut self.step_index, true) {
+            self.steps = Some(Arc::clone(steps));
+        }
+    }
+
     /// One more tag. Those beyond [`TAGS_MAX`] are left out.
     pub fn tag(&mut self, tag: &str) {
         if self.tags_count >= TAGS_MAX {
@@ -193,17 +225,6 @@ impl LineWriter {
             self.head.push_str(",\"exception\":");
             ValueWriter::new(&mut self.head).object(write);
         }
-    }
-
-    /// The exception, from an error and its causes.
-    pub fn error(&mut self, error: &(impl Error + ?Sized)) {
-        self.exception_with(|object| {
-            if let Some(name) = type_name(error) {
-                object.member("type", name);
-            }
-            object.member_with("message", |out| out.display(error));
-            write_cause(object, error.source(), CAUSES_MAX);
-        });
     }
 
     /// A field. Those beyond [`FIELDS_MAX`] are left out.
@@ -267,10 +288,14 @@ impl LineWriter {
         };
         let (tags, fields) = (!self.tags.is_empty(), !self.fields.is_empty());
         let when = |condition: bool, text: &'static str| if condition { text } else { "" };
-        let pieces = [
+        let mut step = itoa::Buffer::new();
+        let mut pieces = [
             "{\"time\":",
             time,
             level_member(level),
+            // The step, which is taken below.
+            "",
+            "",
             &self.head,
             when(tags, ",\"tags\":["),
             &self.tags,
@@ -279,11 +304,18 @@ impl LineWriter {
             &self.fields,
             when(fields, "}"),
             "}\n",
-        ]
-        .map(str::as_bytes);
-        let bytes: usize = pieces.iter().map(|piece| piece.len()).sum();
+        ];
+        let step_bytes = if self.steps.is_some() { STEP_BYTES_MAX } else { 0 };
+        let bytes = pieces.iter().map(|piece| piece.len()).sum::<usize>() + step_bytes;
         // The newline is not part of the record.
-        if self.too_large || bytes > RECORD_BYTES_MAX + 1 { None } else { Some(push(&pieces)) }
+        if self.too_large || bytes > RECORD_BYTES_MAX + 1 {
+            return None;
+        }
+        if let Some(steps) = &self.steps {
+            [pieces[3], pieces[4]] =
+                [",\"step_index\":", step.format(steps.fetch_add(1, Ordering::Relaxed))];
+        }
+        Some(push(&pieces.map(str::as_bytes)))
     }
 }
 
@@ -358,26 +390,9 @@ fn level_member(level: Level) -> &'static str {
     }
 }
 
-/// The name of an error's type where the compiler still knows it.
-fn type_name<E: Error + ?Sized>(_: &E) -> Option<&'static str> {
-    let name = std::any::type_name::<E>();
-    (!name.starts_with("dyn ") && !name.starts_with('&')).then_some(name)
-}
-
-/// Writes the causes one inside the other, as far as `left` of them and the depth of a record allow.
-fn write_cause(object: &mut ObjectWriter<'_>, cause: Option<&(dyn Error + 'static)>, left: usize) {
-    let (Some(cause), Some(left)) = (cause, left.checked_sub(1)) else { return };
-    object.member_with("cause", |out| {
-        out.object(|object| {
-            object.member_with("message", |out| out.display(cause));
-            write_cause(object, cause.source(), left);
-        });
-    });
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io;
+    use std::{error::Error, io};
 
     use millpond_record::{Decoded, LogRecord, decode, json::Reader};
 

@@ -82,7 +82,7 @@ impl Supply {
     pub(crate) fn next(&mut self, engine: &Engine, complaints: &mut Complaints) -> Option<Load> {
         let Some(spooling) = self.spooling.clone() else {
             let batch = engine.queue.take()?;
-            return Some(self.from_memory(batch));
+            return Some(self.load(batch));
         };
         loop {
             if engine.queue.is_abandoned() {
@@ -93,11 +93,11 @@ impl Supply {
             self.keep_house(engine, &spooling.spool, complaints);
             let patience = if direct || ended { Duration::ZERO } else { SPOOL_ADOPT_INTERVAL };
             match spooling.spool.next(patience) {
-                Ok(Some(spooled)) => return Some(from_spool(spooled)),
+                Ok(Some(spooled)) => return Some(load_of(spooled)),
                 Ok(None) if direct => {
                     let deadline = Instant::now().checked_add(SPOOL_RETRY_INTERVAL);
                     match engine.queue.take_by(deadline, None) {
-                        Taken::Batch(batch) => return Some(self.from_memory(batch)),
+                        Taken::Batch(batch) => return Some(self.load(batch)),
                         Taken::Nothing => {}
                         Taken::Ended => return None,
                     }
@@ -123,7 +123,7 @@ impl Supply {
         }
     }
 
-    fn from_memory(&mut self, batch: Batch) -> Load {
+    fn load(&mut self, batch: Batch) -> Load {
         self.sequence += 1;
         Load { parcel: Parcel::new(batch, &self.client, self.sequence), source: Source::Memory }
     }
@@ -219,7 +219,7 @@ fn lament(engine: &Engine, error: &SpoolError, complaints: &mut Complaints) {
     }
 }
 
-fn from_spool(spooled: Spooled) -> Load {
+fn load_of(spooled: Spooled) -> Load {
     let Spooled { batch, ticket, client, sequence, recovered } = spooled;
     let batch = if recovered { mark_recovered(batch) } else { batch };
     Load {

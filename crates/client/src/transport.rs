@@ -2,7 +2,9 @@
 
 use std::{fmt, time::SystemTime};
 
-use millpond_wire::{Answer, CONTENT_TYPE, Compression, IdempotencyKey, Verdict, header};
+use millpond_wire::{
+    Answer, CONTENT_TYPE, Compression, INGEST_PATH, IdempotencyKey, Verdict, header,
+};
 use ureq::{
     Agent,
     config::Config,
@@ -43,6 +45,25 @@ impl Transport {
             .timeout_recv_body(Some(settings.request_timeout))
             .build();
         Self { agent: config.new_agent() }
+    }
+
+    /// Posts JSON, below the server's address; the answer's status and body.
+    pub(crate) fn post_json(
+        &self,
+        settings: &Settings,
+        path: &str,
+        json: &str,
+    ) -> Result<(u16, String), ureq::Error> {
+        let base = settings.url.strip_suffix(INGEST_PATH).unwrap_or(&settings.url);
+        let url = format!("{base}{path}");
+        let mut request = self.agent.post(url).header(header::CONTENT_TYPE, "application/json");
+        if let Some(api_key) = &settings.api_key {
+            request = request.header(header::API_KEY, api_key);
+        }
+        let mut response = request.send(json)?;
+        let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).lossy_utf8(true);
+        let text = body.read_to_string()?;
+        Ok((response.status().as_u16(), text))
     }
 
     /// Posts a batch and says what the answer means.

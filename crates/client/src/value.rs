@@ -83,6 +83,11 @@ impl<'a> ValueWriter<'a> {
         self.out.push_str(itoa::Buffer::new().format(value));
     }
 
+    /// The digits of a JSON number.
+    pub(crate) fn digits(self, digits: &str) {
+        self.out.push_str(digits);
+    }
+
     /// A float, in the shortest form that reads back as the same; `"NaN"`, `"Infinity"` and `"-Infinity"` where
     /// JSON has none.
     pub fn f64(self, value: f64) {

@@ -1,5 +1,13 @@
 //! The circuit breaker, and what the client counts about its deliveries.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that fails panics"
+)]
+
 mod support;
 
 use std::time::Duration;

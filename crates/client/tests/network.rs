@@ -1,5 +1,13 @@
 //! What may stand between the client and its server: TLS with a private authority, a proxy.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test that fails panics"
+)]
+
 mod support;
 
 use std::{

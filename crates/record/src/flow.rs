@@ -1,5 +1,7 @@
 //! The id of a flow: its name, a dash, and eight random characters.
 
+use crate::limits::ATTRIBUTE_BYTES_MAX;
+
 /// Random bytes that an id takes, and random characters that it ends in.
 pub const FLOW_RANDOM: usize = 8;
 
@@ -7,9 +9,12 @@ pub const FLOW_RANDOM: usize = 8;
 const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 
 /// The id of a new flow: `checkout` becomes `checkout-a7x9k2f3`. 36 to the 8th, about three trillion: among a million
-/// flows of one name it takes luck of one in six to meet two alike.
+/// flows of one name it takes luck of one in six to meet two alike. A name too long for an attribute is cut, so that the
+/// random part is always there.
 #[must_use]
 pub fn flow_id(name: &str, random: [u8; FLOW_RANDOM]) -> String {
+    let name_bytes_max = ATTRIBUTE_BYTES_MAX - FLOW_RANDOM - 1;
+    let name = name.get(..name.floor_char_boundary(name_bytes_max)).unwrap_or(name);
     let mut id = String::with_capacity(name.len() + 1 + FLOW_RANDOM);
     id.push_str(name);
     id.push('-');
@@ -23,6 +28,12 @@ pub fn flow_id(name: &str, random: [u8; FLOW_RANDOM]) -> String {
     id
 }
 
+/// The name in the id of a flow: what stands before its last dash.
+#[must_use]
+pub fn flow_name(id: &str) -> &str {
+    id.rsplit_once('-').map_or(id, |(name, _)| name)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -33,14 +44,24 @@ mod tests {
     fn an_id_is_the_name_and_eight_characters() {
         assert_eq!(flow_id("checkout", [0; 8]), "checkout-aaaaaaaa");
         assert_eq!(flow_id("a-b", 35_u64.to_le_bytes()), "a-b-9aaaaaaa");
+        assert_eq!(flow_name("two-words-az09a9db"), "two-words");
+        assert_eq!(flow_name("without"), "without");
+    }
+
+    #[test]
+    fn an_id_is_never_longer_than_an_attribute() {
+        let fitting = "x".repeat(ATTRIBUTE_BYTES_MAX - 9);
+        assert_eq!(flow_name(&flow_id(&fitting, [0; 8])), fitting);
+        let id = flow_id(&"ü".repeat(ATTRIBUTE_BYTES_MAX), [0; 8]);
+        assert!(id.len() <= ATTRIBUTE_BYTES_MAX && id.ends_with("ü-aaaaaaaa"));
     }
 
     proptest! {
         #[test]
         fn the_name_is_what_stands_before_the_last_dash(name in ".*", random in any::<[u8; 8]>()) {
             let id = flow_id(&name, random);
-            let (before, suffix) = id.rsplit_once('-').unwrap();
-            prop_assert_eq!(before, name);
+            let (_, suffix) = id.rsplit_once('-').unwrap();
+            prop_assert_eq!(flow_name(&id), name);
             prop_assert!(suffix.len() == 8 && suffix.bytes().all(|byte| ALPHABET.contains(&byte)), "{}", suffix);
         }
 

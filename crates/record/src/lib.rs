@@ -17,7 +17,7 @@ mod time;
 pub use attribute::{RecordKey, TextAttribute};
 pub use body::{Body, BodyError, BodyFormat};
 pub use decode::{Decoded, Rejection, decode};
-pub use flow::{FLOW_RANDOM, flow_id};
+pub use flow::{FLOW_RANDOM, flow_id, flow_name};
 pub use level::{Level, Severity, UnknownLevel};
 pub use record::{LogRecord, UNKNOWN_SERVICE};
 pub use time::{Timestamp, TimestampError};

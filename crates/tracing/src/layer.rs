@@ -1,14 +1,23 @@
 //! The layer.
 
-use std::{error::Error, fmt};
+use std::{
+    error::Error,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use millpond::{Client, Level, LineWriter, TextAttribute, Value, ValueWriter};
 use tracing::{
-    Event, Metadata, Subscriber,
+    Event, Subscriber,
     field::{Field, Visit},
     span::{Attributes, Id, Record},
 };
 use tracing_subscriber::{layer::Context, registry::LookupSpan};
+
+use crate::{CODE_FILE, CODE_LINE, CODE_MODULE, attribute, is_own};
+
+/// The target of events that the crate `tracing-log` made of records of `log`. Their own is in a field.
+const BRIDGED_TARGET: &str = "log";
 
 /// Sends events to Millpond. See the [crate documentation](crate).
 #[derive(Clone, Debug)]
@@ -39,29 +48,30 @@ where
         let mut fields = SpanFields::default();
         attributes.record(&mut fields);
         if !fields.0.is_empty() {
-            span.extensions_mut().insert(fields);
+            // Not `insert`, which panics if another layer of ours did the same.
+            span.extensions_mut().replace(fields);
         }
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
         let Some(span) = context.span(id) else { return };
+        // Before the lock on the span is taken: a value may log when it is printed.
+        let mut newer = SpanFields::default();
+        values.record(&mut newer);
         let mut extensions = span.extensions_mut();
-        if let Some(fields) = extensions.get_mut::<SpanFields>() {
-            values.record(fields);
-            return;
+        match extensions.get_mut::<SpanFields>() {
+            Some(fields) => fields.merge(newer),
+            None => drop(extensions.replace(newer)),
         }
-        let mut fields = SpanFields::default();
-        values.record(&mut fields);
-        extensions.insert(fields);
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let metadata = event.metadata();
-        if is_own(metadata) {
+        if is_own(metadata.target()) {
             return;
         }
         self.client.submit(level(*metadata.level()), |line| {
-            event.record(&mut EventVisitor(line));
+            event.record(&mut EventVisitor { line, bridged: metadata.target() == BRIDGED_TARGET });
             line.text(TextAttribute::Logger, metadata.target());
             for span in context.event_scope(event).into_iter().flatten() {
                 if let Some(fields) = span.extensions().get::<SpanFields>() {
@@ -69,22 +79,13 @@ where
                 }
             }
             if let Some(file) = metadata.file() {
-                line.field("code.file.path", file);
+                line.field(CODE_FILE, file);
             }
             if let Some(number) = metadata.line() {
-                line.field("code.line.number", &number);
+                line.field(CODE_LINE, &number);
             }
         });
     }
-}
-
-/// Whether the event is about our own work. What our sender's HTTP and TLS libraries log comes from its thread,
-/// where the client takes nothing.
-fn is_own(metadata: &Metadata<'_>) -> bool {
-    let target = metadata.target();
-    target == "millpond"
-        || target.starts_with("millpond::")
-        || target.starts_with("millpond_tracing")
 }
 
 fn level(level: tracing::Level) -> Level {
@@ -95,11 +96,6 @@ fn level(level: tracing::Level) -> Level {
         tracing::Level::WARN => Level::Warn,
         tracing::Level::ERROR => Level::Error,
     }
-}
-
-/// The attribute that a field of this name is.
-fn attribute(name: &str) -> Option<TextAttribute> {
-    TextAttribute::named(name).filter(|attribute| attribute.is_context())
 }
 
 /// A value as `tracing` knows them, kept until an event wants it.
@@ -149,9 +145,26 @@ struct SpanFields(Vec<(&'static str, Kept)>);
 impl SpanFields {
     /// A field that is recorded again has the newer value.
     fn keep(&mut self, field: &Field, value: Kept) {
-        match self.0.iter_mut().find(|(name, _)| *name == field.name()) {
+        self.set(field.name(), value);
+    }
+
+    /// Keeps what is printed. A value that panics is left out: no record is there yet that it could cost.
+    fn keep_printed(&mut self, field: &Field, print: impl FnOnce() -> String) {
+        if let Ok(text) = catch_unwind(AssertUnwindSafe(print)) {
+            self.keep(field, Kept::Text(text));
+        }
+    }
+
+    fn merge(&mut self, newer: Self) {
+        for (name, value) in newer.0 {
+            self.set(name, value);
+        }
+    }
+
+    fn set(&mut self, name: &'static str, value: Kept) {
+        match self.0.iter_mut().find(|(known, _)| *known == name) {
             Some((_, kept)) => *kept = value,
-            None => self.0.push((field.name(), value)),
+            None => self.0.push((name, value)),
         }
     }
 
@@ -196,23 +209,37 @@ impl Visit for SpanFields {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.keep(field, Kept::Text(value.to_string()));
+        self.keep_printed(field, || value.to_string());
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.keep(field, Kept::Text(format!("{value:?}")));
+        self.keep_printed(field, || format!("{value:?}"));
     }
 }
 
 /// Writes the fields of an event straight into its line.
-struct EventVisitor<'a>(&'a mut LineWriter);
+struct EventVisitor<'a> {
+    line: &'a mut LineWriter,
+    /// Whether the event was a record of `log`.
+    bridged: bool,
+}
 
 impl EventVisitor<'_> {
+    /// The name of the field, as it goes into the record.
+    fn name(&self, field: &Field) -> &'static str {
+        match field.name() {
+            "log.module_path" if self.bridged => CODE_MODULE,
+            "log.file" if self.bridged => CODE_FILE,
+            "log.line" if self.bridged => CODE_LINE,
+            name => name,
+        }
+    }
+
     fn write(&mut self, field: &Field, value: &(impl Value + fmt::Display)) {
-        match (field.name(), attribute(field.name())) {
-            ("message", _) => self.0.message_fmt(format_args!("{value}")),
-            (_, Some(attribute)) => self.0.text_fmt(attribute, format_args!("{value}")),
-            (name, None) => self.0.field(name, value),
+        match (self.name(field), attribute(field.name())) {
+            ("message", _) => self.line.message_fmt(format_args!("{value}")),
+            (_, Some(attribute)) => self.line.text_fmt(attribute, format_args!("{value}")),
+            (name, None) => self.line.field(name, value),
         }
     }
 }
@@ -243,26 +270,27 @@ impl Visit for EventVisitor<'_> {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        match (field.name(), attribute(field.name())) {
-            ("message", _) => self.0.message(value),
-            (_, Some(attribute)) => self.0.text(attribute, value),
-            (name, None) => self.0.field(name, value),
+        match (self.name(field), attribute(field.name())) {
+            ("message", _) => self.line.message(value),
+            ("log.target", _) if self.bridged => self.line.text(TextAttribute::Logger, value),
+            (_, Some(attribute)) => self.line.text(attribute, value),
+            (name, None) => self.line.field(name, value),
         }
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        if self.0.has_exception() {
-            self.0.field(field.name(), &millpond::display(value));
+        if self.line.has_exception() {
+            self.line.field(field.name(), &millpond::display(value));
         } else {
-            self.0.error(value);
+            self.line.error(value);
         }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         match (field.name(), attribute(field.name())) {
-            ("message", _) => self.0.message_fmt(format_args!("{value:?}")),
-            (_, Some(attribute)) => self.0.text_fmt(attribute, format_args!("{value:?}")),
-            (name, None) => self.0.field(name, &millpond::debug(value)),
+            ("message", _) => self.line.message_fmt(format_args!("{value:?}")),
+            (_, Some(attribute)) => self.line.text_fmt(attribute, format_args!("{value:?}")),
+            (name, None) => self.line.field(name, &millpond::debug(value)),
         }
     }
 }

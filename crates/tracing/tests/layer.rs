@@ -200,3 +200,88 @@ fn a_value_that_panics_costs_its_record_only() {
     assert_eq!(server.messages(), ["b"]);
     assert_eq!(client.metrics().dropped.get(DropReason::Panicked), 1);
 }
+
+#[test]
+fn a_value_of_a_span_that_panics_is_left_out() {
+    struct Bomb;
+    impl fmt::Debug for Bomb {
+        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+            panic!("expected in this test")
+        }
+    }
+    let records = records(|| {
+        let span = info_span!("span", bomb = ?Bomb, kept = 1, late = tracing::field::Empty);
+        let _entered = span.enter();
+        span.record("late", tracing::field::debug(Bomb));
+        info!("m");
+    });
+    assert_eq!(fields(&records[0]), json!({"kept": 1}));
+}
+
+#[test]
+fn a_value_of_a_span_may_log_while_it_is_recorded() {
+    struct Talkative;
+    impl fmt::Debug for Talkative {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            info!("inner");
+            f.write_str("talkative")
+        }
+    }
+    let records = records(|| {
+        let span = info_span!("span", first = 1, late = tracing::field::Empty);
+        let _entered = span.enter();
+        span.record("late", tracing::field::debug(Talkative));
+        info!("outer");
+    });
+    assert_eq!(fields(&records[0]), json!({"first": 1}));
+    assert_eq!(fields(&records[1]), json!({"first": 1, "late": "talkative"}));
+}
+
+#[test]
+fn two_layers_may_stand_side_by_side() {
+    let server = Server::start();
+    let client = client(&server);
+    let layer = || millpond_tracing::layer(client.clone());
+    let subscriber = tracing_subscriber::registry().with(layer()).with(layer());
+    tracing::subscriber::with_default(subscriber, || {
+        let span = info_span!("span", k = 1, late = tracing::field::Empty);
+        let _entered = span.enter();
+        span.record("late", 2);
+        info!("m");
+    });
+    flush(&client);
+    for line in server.stored() {
+        assert_eq!(fields(&serde_json::from_str(&line).unwrap()), json!({"k": 1, "late": 2}));
+    }
+    assert_eq!(server.messages(), ["m", "m"]);
+}
+
+#[test]
+fn an_event_belongs_to_its_scope_unless_a_span_says_otherwise() {
+    let records = records(|| {
+        let scope = millpond::Scope::new().trace_id("of the scope").user_id("u1");
+        let _entered = scope.field("shard", 7).enter();
+        info!("a");
+        info_span!("span", trace_id = "of the span").in_scope(|| info!("b"));
+    });
+    let traces: Vec<_> = records.iter().map(|record| &record["trace_id"]).collect();
+    assert_eq!(traces, ["of the scope", "of the span"]);
+    assert!(records.iter().all(|record| record["user_id"] == "u1"));
+    assert!(records.iter().all(|record| fields(record) == json!({"shard": 7})));
+}
+
+#[test]
+fn an_event_that_was_a_record_of_log_is_from_where_that_was() {
+    let records = records(|| {
+        info!(
+            target: "log",
+            { log.target = "shop::cart", log.module_path = "shop", log.file = "cart.rs", log.line = 7_u64 },
+            "m"
+        );
+    });
+    assert_eq!(records[0]["logger"], "shop::cart");
+    assert_eq!(
+        records[0]["fields"],
+        json!({"code.namespace": "shop", "code.file.path": "cart.rs", "code.line.number": 7})
+    );
+}

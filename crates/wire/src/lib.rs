@@ -22,6 +22,9 @@ pub const PORT: u16 = 4480;
 /// Where batches are posted to, below the server's address.
 pub const INGEST_PATH: &str = "/api/v1/ingest";
 
+/// Where a new flow is asked for, below the server's address: `{"name"}` is answered with `{"flow_id", "name"}`.
+pub const FLOWS_PATH: &str = "/api/v1/flows";
+
 /// The content type of a batch: one JSON record a line.
 pub const CONTENT_TYPE: &str = "application/x-ndjson";
 

@@ -1,28 +1,32 @@
-//! "payments": the service behind `examples/fastapi`. `POST /charge` takes an order's payment or declines it; every
-//! record of a request carries the trace id that came with it.
+//! "payments": the service behind `examples/fastapi`. `POST /charge` takes an order's payment or declines it; each
+//! request is recorded, and every record of a request carries the trace id that came with it.
 //!
 //! ```sh
 //! PORT=8001 MILLPOND_ENDPOINT=http://127.0.0.1:4480 MILLPOND_API_KEY=… cargo run -p millpond-example-axum
 //! ```
 
-mod trace;
 mod witness;
 
-use std::{env, net::Ipv4Addr, time::Duration};
+use std::{
+    env,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use axum::{
     Json, Router,
-    http::{HeaderMap, StatusCode},
+    http::StatusCode,
     routing::{get, post},
 };
+use millpond_tower::MillpondLayer;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, signal::unix};
 use tracing::Instrument as _;
 use tracing_subscriber::{layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
-use crate::{trace::TraceParent, witness::event_id};
+use crate::witness::event_id;
 
 /// How long the end may wait for records that are not delivered.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -50,7 +54,11 @@ async fn main() -> anyhow::Result<()> {
 
     let port = env::var("PORT").map_or(Ok(8001), |port| port.parse()).context("read PORT")?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.context("listen")?;
-    let app = Router::new().route("/charge", post(charge)).route("/health", get(async || "ok"));
+    let app = Router::new()
+        .route("/charge", post(charge))
+        .route("/health", get(async || "ok"))
+        .layer(MillpondLayer::new(client.clone()))
+        .into_make_service_with_connect_info::<SocketAddr>();
     announce(listener.local_addr()?.port());
     tracing::info!(event_id = event_id("started").await, "started");
 
@@ -62,17 +70,9 @@ async fn main() -> anyhow::Result<()> {
     served.context("serve")
 }
 
-/// Opens the span that gives every record inside of it the ids of the request.
-async fn charge(headers: HeaderMap, Json(charge): Json<Charge>) -> (StatusCode, Json<Value>) {
-    let parent = TraceParent::of(&headers);
-    let span = tracing::info_span!(
-        "charge",
-        trace_id = parent.trace_id,
-        span_id = trace::new_span_id(),
-        parent_span_id = parent.span_id,
-        request_id = headers.get("x-request-id").and_then(|id| id.to_str().ok()),
-        order_number = charge.order_number,
-    );
+/// Opens the span that gives every record inside of it the order; the ids of the request are there already.
+async fn charge(Json(charge): Json<Charge>) -> (StatusCode, Json<Value>) {
+    let span = tracing::info_span!("charge", order_number = charge.order_number);
     decide(charge).instrument(span).await
 }
 
