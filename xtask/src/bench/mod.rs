@@ -1,8 +1,10 @@
-//! `cargo xtask bench`: what ingest, disk, five queries and a log call cost, recorded in `bench/runs/`.
+//! `cargo xtask bench`: what ingest, disk, five queries and a log call cost, recorded in `bench/runs/`; with
+//! `--clients`, the Rust client beside its peers.
 //!
 //! It measures and claims nothing; a run names the machine, the commit and the command.
 
 mod calls;
+mod clients;
 mod drive;
 mod lines;
 mod machine;
@@ -29,9 +31,15 @@ pub(crate) struct Options {
     /// Only the server: leave the cost of a log call out.
     #[arg(long)]
     server_only: bool,
+    /// Only the Rust client, side by side with crates that anyone can get, into a folder of its own.
+    #[arg(long, conflicts_with_all = ["lines", "connections", "server_only"])]
+    clients: bool,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
+    if options.clients {
+        return clients::run();
+    }
     let interrupt = Interrupt::install()?;
     screen::heading("Building in release mode");
     workspace::build(true)?;

@@ -28,9 +28,7 @@ pub(crate) struct Report<'a> {
 impl Report<'_> {
     /// Writes both files and shows the first.
     pub(crate) fn write(&self) -> Result<()> {
-        let date = jiff::Timestamp::now().strftime("%F");
-        let folder = format!("bench/runs/{date}-{}", machine::short_name());
-        fs::create_dir_all(workspace::path(&folder))?;
+        let folder = folder("")?;
         let markdown = self.markdown()?;
         save(&format!("{folder}/README.md"), &markdown)?;
         save(&format!("{folder}/result.json"), &format!("{:#}\n", self.json()?))?;
@@ -48,7 +46,7 @@ impl Report<'_> {
     }
 
     fn command(&self) -> String {
-        let Options { lines, connections, server_only } = self.options;
+        let Options { lines, connections, server_only, clients: _ } = self.options;
         let only = if *server_only { " --server-only" } else { "" };
         format!("cargo xtask bench --lines {lines} --connections {connections}{only}")
     }
@@ -125,7 +123,15 @@ impl Report<'_> {
     }
 }
 
+/// The folder of today's run on this machine, below the root.
+pub(super) fn folder(suffix: &str) -> Result<String> {
+    let date = jiff::Timestamp::now().strftime("%F");
+    let folder = format!("bench/runs/{date}-{}{suffix}", machine::short_name());
+    fs::create_dir_all(workspace::path(&folder))?;
+    Ok(folder)
+}
+
 #[expect(clippy::disallowed_methods, reason = "a report that can be made again")]
-fn save(path: &str, text: &str) -> Result<()> {
+pub(super) fn save(path: &str, text: &str) -> Result<()> {
     Ok(fs::write(workspace::path(path), text)?)
 }
