@@ -259,7 +259,12 @@ impl LineWriter {
     fn is_taken(&self, start: usize, end: usize) -> bool {
         let fields = self.fields.as_bytes();
         let Some(key) = fields.get(start..end) else { return true };
-        self.keys.iter().any(|&(start, end)| fields.get(start as usize..end as usize) == Some(key))
+        let is_same = |start: u32, end: u32| {
+            // Most keys differ in length: that is told without looking at them.
+            (end - start) as usize == key.len()
+                && fields.get(start as usize..end as usize) == Some(key)
+        };
+        self.keys.iter().any(|&(start, end)| is_same(start, end))
     }
 
     /// The line's pieces, for `push`; `prefix` is the static part of every record. `None` if it is too large.
@@ -287,23 +292,24 @@ impl LineWriter {
             digits.format(self.time.nanos())
         };
         let (tags, fields) = (!self.tags.is_empty(), !self.fields.is_empty());
-        let when = |condition: bool, text: &'static str| if condition { text } else { "" };
+        let when =
+            |condition: bool, text: &'static str| if condition { text.as_bytes() } else { &[] };
         let mut step = itoa::Buffer::new();
-        let mut pieces = [
-            "{\"time\":",
-            time,
-            level_member(level),
+        let mut pieces: [&[u8]; 13] = [
+            b"{\"time\":",
+            time.as_bytes(),
+            level_member(level).as_bytes(),
             // The step, which is taken below.
-            "",
-            "",
-            &self.head,
+            &[],
+            &[],
+            self.head.as_bytes(),
             when(tags, ",\"tags\":["),
-            &self.tags,
+            self.tags.as_bytes(),
             when(tags, "]"),
             when(fields, ",\"fields\":{"),
-            &self.fields,
+            self.fields.as_bytes(),
             when(fields, "}"),
-            "}\n",
+            b"}\n",
         ];
         let step_bytes = if self.steps.is_some() { STEP_BYTES_MAX } else { 0 };
         let bytes = pieces.iter().map(|piece| piece.len()).sum::<usize>() + step_bytes;
@@ -312,10 +318,10 @@ impl LineWriter {
             return None;
         }
         if let Some(steps) = &self.steps {
-            [pieces[3], pieces[4]] =
-                [",\"step_index\":", step.format(steps.fetch_add(1, Ordering::Relaxed))];
+            let index = step.format(steps.fetch_add(1, Ordering::Relaxed));
+            [pieces[3], pieces[4]] = [b",\"step_index\":", index.as_bytes()];
         }
-        Some(push(&pieces.map(str::as_bytes)))
+        Some(push(&pieces))
     }
 }
 

@@ -246,7 +246,8 @@ impl Queue {
             });
         }
         if let Some(chunk) = state.chunks.back_mut() {
-            for piece in pieces {
+            // Several are often empty, and a copy of nothing is a call nevertheless.
+            for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
                 chunk.bytes.extend_from_slice(piece);
             }
             chunk.entries += 1;
