@@ -73,18 +73,27 @@ pub const SECRET_KEYS: &[&str] = &[
 /// A key matches if it, or what follows one of its dots, is one of the set: upper or lower case (of ASCII) and the
 /// characters `_`, `-`, `.` and space make no difference. `X-Api-Key`, `apiKey` and `http.request.header.x-api-key`
 /// are all `x_api_key` or `api_key`; nothing matches by a part of a word.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct KeySet {
-    /// The keys, normalised, by their last character (its low five bits).
-    by_last: [Bucket; 32],
+    /// By the last character of a key (its low five bits): the keys, normalised.
+    keys: [Vec<Box<[u8]>>; 32],
+    /// By the last and the first character of a key (their low five bits): the length of the shortest key that ends
+    /// and begins so. Nearly every key is told by this.
+    shortest: [[u16; 32]; 32],
+    /// By the last character alone.
+    shortest_by_last: [u16; 32],
 }
 
-#[derive(Clone, Debug, Default)]
-struct Bucket {
-    /// The first characters of the keys (their low five bits), a bit for each. Together with the last character it
-    /// tells nearly every key.
-    firsts: u32,
-    keys: Vec<Box<[u8]>>,
+/// There is no such key.
+const NONE: u16 = u16::MAX;
+
+/// The longest length that is told from longer ones.
+const KEY_BYTES_TOLD_MAX: u16 = NONE - 1;
+
+impl Default for KeySet {
+    fn default() -> Self {
+        Self { keys: Default::default(), shortest: [[NONE; 32]; 32], shortest_by_last: [NONE; 32] }
+    }
 }
 
 impl KeySet {
@@ -95,10 +104,17 @@ impl KeySet {
         for key in keys {
             let key: Box<[u8]> = normalised(key.as_ref().as_bytes()).collect();
             let (Some(first), Some(last)) = (key.first(), key.last()) else { continue };
-            let Some(bucket) = set.by_last.get_mut(low_bits(*last)) else { continue };
-            bucket.firsts |= 1 << low_bits(*first);
-            if !bucket.keys.contains(&key) {
-                bucket.keys.push(key);
+            // Those that are longer are only compared more often.
+            let length = u16::try_from(key.len()).unwrap_or(KEY_BYTES_TOLD_MAX);
+            if let Some(shortest) = set.shortest_by_last.get_mut(low_bits(*last)) {
+                *shortest = length.min(*shortest);
+            }
+            let shortest = set.shortest.get_mut(low_bits(*last));
+            if let Some(shortest) = shortest.and_then(|row| row.get_mut(low_bits(*first))) {
+                *shortest = length.min(*shortest);
+            }
+            if let Some(keys) = set.keys.get_mut(low_bits(*last)) {
+                keys.push(key);
             }
         }
         set
@@ -107,7 +123,7 @@ impl KeySet {
     /// Whether there are no keys.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.by_last.iter().all(|bucket| bucket.keys.is_empty())
+        self.keys.iter().all(Vec::is_empty)
     }
 
     /// Whether the key is one of the set.
@@ -115,44 +131,53 @@ impl KeySet {
     #[must_use]
     pub fn contains(&self, key: &str) -> bool {
         let key = key.as_bytes();
-        let bucket = key.last().and_then(|last| self.by_last.get(low_bits(*last)));
-        match (bucket, key.last()) {
-            (Some(bucket), Some(last)) if !is_separator(*last) => bucket.contains(key),
-            (_, Some(_)) => self.contains_without_end(key),
-            (_, None) => false,
+        let (Some(&first), Some(&last)) = (key.first(), key.last()) else { return false };
+        if is_separator(first) || is_separator(last) {
+            return self.contains_untidy(key);
         }
+        let shortest = self.shortest_by_last.get(low_bits(last));
+        if shortest.is_none_or(|shortest| *shortest == NONE || usize::from(*shortest) > key.len()) {
+            return false;
+        }
+        self.may_be(first, last, key.len()) && self.contains_whole(key)
+            || key.contains(&b'.') && self.contains_behind_dot(key)
     }
 
-    /// As `contains`, for a key with separators at its end.
+    /// Whether there is a key that begins and ends so and is not longer.
+    fn may_be(&self, first: u8, last: u8, length: usize) -> bool {
+        let shortest = self.shortest.get(low_bits(last)).and_then(|row| row.get(low_bits(first)));
+        shortest.is_some_and(|shortest| *shortest != NONE && usize::from(*shortest) <= length)
+    }
+
+    /// As `contains`, for a key with separators at its ends.
     #[cold]
-    fn contains_without_end(&self, key: &[u8]) -> bool {
-        let Some(end) = key.iter().rposition(|byte| !is_separator(*byte)) else { return false };
-        let bucket = key.get(end).and_then(|last| self.by_last.get(low_bits(*last)));
-        bucket.is_some_and(|bucket| bucket.contains(key.get(..=end).unwrap_or_default()))
+    fn contains_untidy(&self, key: &[u8]) -> bool {
+        self.contains_whole(key) || self.contains_behind_dot(key)
     }
-}
 
-impl Bucket {
-    /// Whether the key or what follows one of its dots is here.
-    #[inline]
-    fn contains(&self, key: &[u8]) -> bool {
-        self.firsts != 0
-            && (self.contains_whole(key)
-                || key.iter().enumerate().any(|(dot, byte)| {
-                    *byte == b'.' && self.contains_whole(key.get(dot + 1..).unwrap_or_default())
-                }))
+    fn contains_behind_dot(&self, key: &[u8]) -> bool {
+        let mut dots = key.iter().enumerate().filter(|(_, byte)| **byte == b'.');
+        dots.any(|(dot, _)| {
+            let part = key.get(dot + 1..).unwrap_or_default();
+            match (part.first(), part.last()) {
+                (Some(&first), Some(&last)) if !is_separator(first) && !is_separator(last) => {
+                    self.may_be(first, last, part.len()) && self.contains_whole(part)
+                }
+                _ => self.contains_whole(part),
+            }
+        })
     }
 
     fn contains_whole(&self, key: &[u8]) -> bool {
-        let start = key.iter().position(|byte| !is_separator(*byte)).unwrap_or(key.len());
-        let key = key.get(start..).unwrap_or_default();
-        let Some(first) = key.first().map(u8::to_ascii_lowercase) else { return false };
-        self.firsts >> low_bits(first) & 1 == 1
-            && self.keys.iter().any(|known| {
-                known.first() == Some(&first)
-                    && known.len() <= key.len()
-                    && normalised(key).eq(known.iter().copied())
-            })
+        let (Some(first), Some(last)) = (normalised(key).next(), normalised(key).next_back())
+        else {
+            return false;
+        };
+        self.keys.get(low_bits(last)).into_iter().flatten().any(|known| {
+            known.first() == Some(&first)
+                && known.len() <= key.len()
+                && normalised(key).eq(known.iter().copied())
+        })
     }
 }
 
@@ -166,7 +191,7 @@ fn is_separator(byte: u8) -> bool {
 }
 
 /// The key in lower case without separators.
-fn normalised(key: &[u8]) -> impl Iterator<Item = u8> {
+fn normalised(key: &[u8]) -> impl DoubleEndedIterator<Item = u8> {
     key.iter().filter(|byte| !is_separator(**byte)).map(u8::to_ascii_lowercase)
 }
 
