@@ -13,8 +13,8 @@ use millpond_queue::{DropReason, Due, Limits, Overflow, Queue};
 use millpond_wire::Compression;
 
 use crate::{
-    LineWriter, Metrics, fork, limits::SENDER_STACK_BYTES, line::Prefix, metrics::Tally,
-    sender::Sender,
+    LineWriter, Metrics, Mode, console::Printer, content::Policy, fork, limits::SENDER_STACK_BYTES,
+    line::Prefix, metrics::Tally, pipeline::Pipeline, sender::Sender,
 };
 
 /// Records that go by before starting the thread is tried again: it costs more than a record may.
@@ -36,6 +36,10 @@ pub(crate) struct Settings {
     pub(crate) request_timeout: Duration,
     pub(crate) shutdown_timeout: Duration,
     pub(crate) prefix: Prefix,
+    pub(crate) policy: Policy,
+    pub(crate) pipeline: Pipeline,
+    pub(crate) mode: Mode,
+    pub(crate) printer: Option<Printer>,
 }
 
 /// A client in one process.
@@ -61,13 +65,25 @@ impl Engine {
         })
     }
 
-    /// Queues a finished line.
-    pub(crate) fn push(self: &Arc<Self>, mut line: Box<LineWriter>) {
-        let pushed = line.finish(&self.settings.prefix, |pieces| self.queue.push(pieces));
+    /// Prints a completed line, if there is a console, and queues it.
+    pub(crate) fn push(self: &Arc<Self>, line: &mut LineWriter<'_>) {
+        let settings = &*self.settings;
+        let is_local = line.is_local_only() || settings.mode != Mode::Normal;
+        let pushed = line.finish(|level, pieces| {
+            if let Some(printer) = &settings.printer {
+                printer.print(level, pieces);
+            }
+            if !is_local {
+                self.queue.push(pieces);
+            }
+        });
+        self.tally.withheld(line.counts());
+        if is_local {
+            return Tally::add(&self.tally.filtered, 1);
+        }
         if pushed.is_none() {
             self.queue.refuse(DropReason::TooLarge);
         }
-        line.recycle();
         if !self.running.load(Ordering::Relaxed) {
             self.start();
         }

@@ -33,6 +33,7 @@ fn the_account_is_right_at_every_moment_whatever_goes_wrong() {
         }));
         let client = builder(server.address)
             .batch_entries(50)
+            .max_log_size(2048)
             .queue_limits(1 << 20, 500)
             .overflow(overflow)
             .build()
@@ -54,7 +55,7 @@ fn the_account_is_right_at_every_moment_whatever_goes_wrong() {
                     scope.spawn(move || {
                         for number in 0..RECORDS {
                             match number % 1000 {
-                                999 => client.info("x".repeat(2 << 20)).send(),
+                                999 => client.info("m").user_id(&"x".repeat(4096)).send(),
                                 _ => client
                                     .info("m")
                                     .field("thread", thread)

@@ -155,7 +155,7 @@ impl SpanFields {
         }
     }
 
-    fn write(&self, line: &mut LineWriter) {
+    fn write(&self, line: &mut LineWriter<'_>) {
         for (name, value) in &self.0 {
             match (attribute(name), value) {
                 (Some(attribute), Kept::Text(text)) => line.text(attribute, text),
@@ -205,9 +205,9 @@ impl Visit for SpanFields {
 }
 
 /// Writes the fields of an event straight into its line.
-struct EventVisitor<'a>(&'a mut LineWriter);
+struct EventVisitor<'a, 'l>(&'a mut LineWriter<'l>);
 
-impl EventVisitor<'_> {
+impl EventVisitor<'_, '_> {
     fn write(&mut self, field: &Field, value: &(impl Value + fmt::Display)) {
         match (field.name(), attribute(field.name())) {
             ("message", _) => self.0.message_fmt(format_args!("{value}")),
@@ -217,7 +217,7 @@ impl EventVisitor<'_> {
     }
 }
 
-impl Visit for EventVisitor<'_> {
+impl Visit for EventVisitor<'_, '_> {
     fn record_i64(&mut self, field: &Field, value: i64) {
         self.write(field, &value);
     }
