@@ -345,6 +345,7 @@ impl<'a> LineWriter<'a> {
 }
 
 /// Whether the key that stands there in the fields is one of those before it.
+#[inline]
 fn is_taken(fields: &str, keys: &[(u32, u32)], key: Range<usize>) -> bool {
     let fields = fields.as_bytes();
     let Some(key) = fields.get(key) else { return true };

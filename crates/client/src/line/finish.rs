@@ -25,14 +25,14 @@ impl LineWriter<'_> {
             digits.format(self.buffers.time.nanos())
         };
         let severity = self.severity_member();
-        let pieces = self.pieces(time, &severity).map(str::as_bytes);
+        let pieces = self.pieces(time, &severity);
         // The newline is not part of the record.
         let bytes = pieces.iter().map(|piece| piece.len()).sum::<usize>() - 1;
         if bytes <= self.policy.log_bytes_max {
             return Some(push(level, &pieces));
         }
         let fits = self.buffers.shrink(bytes, self.policy.log_bytes_max);
-        fits.then(|| push(level, &self.pieces(time, &severity).map(str::as_bytes)))
+        fits.then(|| push(level, &self.pieces(time, &severity)))
     }
 
     /// The severity where it says more than the level.
@@ -46,23 +46,23 @@ impl LineWriter<'_> {
         member
     }
 
-    fn pieces<'p>(&'p self, time: &'p str, severity: &'p str) -> [&'p str; 12] {
+    fn pieces<'p>(&'p self, time: &'p str, severity: &'p str) -> [&'p [u8]; 12] {
         let Buffers { head, tags, fields, .. } = &*self.buffers;
         let (has_tags, has_fields) = (!tags.text.is_empty(), !fields.text.is_empty());
-        let when = |condition: bool, text: &'static str| if condition { text } else { "" };
+        let when = |condition: bool, text: &'static [u8]| if condition { text } else { b"" };
         [
-            "{\"time\":",
-            time,
-            level_member(self.buffers.severity.level()),
-            severity,
-            &head.text,
-            when(has_tags, ",\"tags\":["),
-            &tags.text,
-            when(has_tags, "]"),
-            when(has_fields, ",\"fields\":{"),
-            &fields.text,
-            when(has_fields, "}"),
-            "}\n",
+            b"{\"time\":",
+            time.as_bytes(),
+            level_member(self.buffers.severity.level()).as_bytes(),
+            severity.as_bytes(),
+            head.text.as_bytes(),
+            when(has_tags, b",\"tags\":["),
+            tags.text.as_bytes(),
+            when(has_tags, b"]"),
+            when(has_fields, b",\"fields\":{"),
+            fields.text.as_bytes(),
+            when(has_fields, b"}"),
+            b"}\n",
         ]
     }
 }
