@@ -7,8 +7,9 @@ use millpond_system_tests::wait_for;
 
 use crate::fixture::{Fixture, event, event_ids, printed_key};
 
-const ROUTES: [(&str, &str); 5] = [
+const ROUTES: [(&str, &str); 6] = [
     ("POST", "/api/v1/ingest"),
+    ("POST", "/api/v1/flows"),
     ("GET", "/api/v1/logs"),
     ("GET", "/api/v1/logs/trace/4bf92f3577b34da6a3ce929d0e0e4736"),
     ("GET", "/api/v1/logs/aggregated"),

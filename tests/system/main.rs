@@ -22,4 +22,5 @@ mod hostile;
 mod ingest;
 mod program;
 mod query;
+mod raw;
 mod stream;

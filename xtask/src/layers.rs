@@ -11,13 +11,23 @@ use crate::workspace;
 const LAYERS: &[(&str, &[&str])] = &[
     ("millpond-record", &[]),
     ("millpond-query", &["millpond-record"]),
+    ("millpond-protocols", &["millpond-record"]),
     ("millpond-wire", &["millpond-record"]),
     ("millpond-queue", &["millpond-record"]),
     ("millpond", &["millpond-queue", "millpond-wire", "millpond-record"]),
     ("millpond-tracing", &["millpond", "millpond-record"]),
     ("millpond-python", &["millpond", "millpond-record"]),
     ("millpond-store", &["millpond-query", "millpond-wire", "millpond-record"]),
-    ("millpond-server", &["millpond-query", "millpond-wire", "millpond-store", "millpond-record"]),
+    (
+        "millpond-server",
+        &[
+            "millpond-protocols",
+            "millpond-query",
+            "millpond-wire",
+            "millpond-store",
+            "millpond-record",
+        ],
+    ),
     (
         "millpond-cli",
         &[
@@ -38,6 +48,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 const WITHOUT_RUNTIME: &[&str] = &[
     "millpond-record",
     "millpond-query",
+    "millpond-protocols",
     "millpond-wire",
     "millpond-queue",
     "millpond",

@@ -2,7 +2,7 @@
 
 mod support;
 
-use millpond::{Client, Level, fork};
+use millpond::{Client, Level};
 use support::{client, measure, sink};
 
 fn event(client: &Client, number: u64) {
@@ -45,7 +45,4 @@ fn main() {
             start.elapsed().as_nanos() as f64 / 1e6
         );
     }
-    fork::trust_hooks();
-    let hooked = client(address);
-    measure("event, 5 fields, fork hooks", &hooked, |number| event(&hooked, number));
 }

@@ -1,15 +1,19 @@
 //! How a client is set up.
 
-use std::{env, str::FromStr, time::Duration};
+use std::{env, path::PathBuf, str::FromStr, time::Duration};
 
-use millpond_queue::{Due, Limits, Overflow};
+use millpond_queue::{Due, Limits, Overflow, SpoolLimits};
 use millpond_record::{Level, TextAttribute, UNKNOWN_SERVICE};
 use millpond_wire::{Compression, INGEST_PATH, PORT};
-use ureq::http::{HeaderValue, Uri};
+use ureq::{
+    Proxy,
+    http::{HeaderValue, Uri},
+    tls::{Certificate, PemItem, parse_pem},
+};
 
 use crate::{
-    Client, console, console::Printer, content, content::Policy, engine::Settings, limits,
-    line::Prefix, pipeline, pipeline::Pipeline,
+    Client, console, console::Printer, content, content::Policy, dsn::Dsn, engine::Settings,
+    limits, line::Prefix, pipeline, pipeline::Pipeline, proxy::ProxyChoice, supply::SpoolSettings,
 };
 
 /// Sets up a [`Client`]. Every setting has a default.
@@ -37,6 +41,24 @@ pub struct Builder {
     pub(crate) local: console::Options,
     /// The first variable of the environment that says something wrong.
     wrong_variable: Option<BuildError>,
+    attempts_max: Option<u32>,
+    breaker_threshold: u32,
+    breaker_reset: Duration,
+    loss_reports: bool,
+    dsn: Option<String>,
+    proxy: ProxyChoice,
+    ca: Ca,
+    spool_directory: Option<PathBuf>,
+    spool_limits: SpoolLimits,
+}
+
+/// Where the roots come from that a server's certificate is checked against.
+#[derive(Clone, Debug, Default)]
+enum Ca {
+    #[default]
+    BuiltIn,
+    Pem(Vec<u8>),
+    File(PathBuf),
 }
 
 /// A client can't be built like this.
@@ -53,6 +75,15 @@ pub enum BuildError {
         "build client: the API key has a character that no header can carry, expected printable ASCII"
     )]
     ApiKey,
+    /// The DSN is none. It is not shown, because it has the key in it.
+    #[error("build client: the DSN is none, expected https://KEY@HOST:PORT")]
+    Dsn,
+    /// The proxy is no address of one.
+    #[error("build client: proxy: {0}, expected http://HOST:PORT or https://HOST:PORT")]
+    Proxy(String),
+    /// The certificates to trust can't be read.
+    #[error("build client: CA certificates: {0}, expected PEM")]
+    CaCertificates(String),
     /// A limit that would let nothing pass.
     #[error("build client: `{0}` is zero, expected at least 1")]
     Zero(&'static str),
@@ -120,13 +151,27 @@ impl Builder {
             pipeline: pipeline::Options::default(),
             local: console::Options::default(),
             wrong_variable: None,
+            attempts_max: None,
+            breaker_threshold: limits::BREAKER_THRESHOLD,
+            breaker_reset: limits::BREAKER_RESET,
+            loss_reports: true,
+            dsn: None,
+            proxy: ProxyChoice::default(),
+            ca: Ca::default(),
+            spool_directory: None,
+            spool_limits: SpoolLimits {
+                bytes_max: limits::SPOOL_BYTES_MAX,
+                age_max: limits::SPOOL_AGE_MAX,
+            },
         }
     }
 
-    /// The defaults, and what `MILLPOND_ENDPOINT`, `MILLPOND_API_KEY`, `MILLPOND_SERVICE`, `MILLPOND_ENVIRONMENT`
-    /// and `MILLPOND_VERSION` say; `MILLPOND_MODE` (`normal`, `development`, `silent`), `MILLPOND_CONSOLE` (`pretty`,
-    /// `json`, `off`), `MILLPOND_MIN_LEVEL` (a level) and `MILLPOND_REDACTION` (`off`, `keys`, `keys_and_values`). An
-    /// empty variable says nothing; [`Self::build`] fails if one says something else than it can.
+    /// The defaults, and what the environment says: `MILLPOND_DSN`, or `MILLPOND_ENDPOINT` and `MILLPOND_API_KEY`,
+    /// which come before it; `MILLPOND_SERVICE`, `MILLPOND_ENVIRONMENT`, `MILLPOND_VERSION`; `MILLPOND_CA_FILE`, the
+    /// path of certificates in PEM; `MILLPOND_SPOOL_DIR`, the directory of the [spool](Self::spool); `MILLPOND_MODE`
+    /// (`normal`, `development`, `silent`), `MILLPOND_CONSOLE` (`pretty`, `json`, `off`), `MILLPOND_MIN_LEVEL` (a
+    /// level) and `MILLPOND_REDACTION` (`off`, `keys`, `keys_and_values`). An empty variable says nothing;
+    /// [`Self::build`] fails if one says something else than it can.
     pub fn from_env() -> Self {
         Self::from_variables(|name| env::var(name).ok())
     }
@@ -139,6 +184,9 @@ impl Builder {
             service: said("MILLPOND_SERVICE"),
             environment: said("MILLPOND_ENVIRONMENT"),
             version: said("MILLPOND_VERSION"),
+            dsn: said("MILLPOND_DSN"),
+            spool_directory: said("MILLPOND_SPOOL_DIR").map(PathBuf::from),
+            ca: said("MILLPOND_CA_FILE").map_or(Ca::BuiltIn, |path| Ca::File(path.into())),
             ..Self::new()
         };
         let wrong = &mut builder.wrong_variable;
@@ -166,6 +214,13 @@ impl Builder {
     /// The key that decides the project.
     pub fn api_key(mut self, key: impl Into<String>) -> Self {
         self.api_key = Some(key.into());
+        self
+    }
+
+    /// The server's address and the key in one text, `https://KEY@HOST[:PORT]`. What [`Self::endpoint`] and
+    /// [`Self::api_key`] say comes before it.
+    pub fn dsn(mut self, dsn: impl Into<String>) -> Self {
+        self.dsn = Some(dsn.into());
         self
     }
 
@@ -243,6 +298,72 @@ impl Builder {
         self
     }
 
+    /// After how many attempts a batch is dropped; by default it is tried for as long as there is room for it.
+    pub fn attempts_max(mut self, attempts: u32) -> Self {
+        self.attempts_max = Some(attempts);
+        self
+    }
+
+    /// After `threshold` failures in a row the server is left alone, but for one batch each `reset` that probes
+    /// whether it is back. 5 and 10 s by default. A flush and closing probe at once.
+    pub fn breaker(mut self, threshold: u32, reset: Duration) -> Self {
+        self.breaker_threshold = threshold;
+        self.breaker_reset = reset;
+        self
+    }
+
+    /// Whether the server is told of records that were lost, by a record of level `warn` with the logger `millpond`
+    /// and the fields `lost` and `lost_by_reason`; it is by default.
+    pub fn loss_reports(mut self, told: bool) -> Self {
+        self.loss_reports = told;
+        self
+    }
+
+    /// Keeps records on disk until they are delivered, in a directory of its own below this one; any number of
+    /// processes may share it. There is none by default.
+    ///
+    /// A record is written [`limits::SPOOL_DELAY`] after its call and then survives the end of the process, also by
+    /// SIGKILL. It is synced when its batch is complete, at the latest after [`Self::batch_age`], and then survives a
+    /// power cut; [`Client::persist`] waits for that. What a process leaves, the next one that uses the directory
+    /// delivers, with the field `recovered`: exactly once, since a batch keeps its idempotency key.
+    pub fn spool(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.spool_directory = Some(directory.into());
+        self
+    }
+
+    /// How many bytes all files of the spool may take, and how long a record may wait there: 256 MiB and seven days
+    /// by default. When the spool is full records stay in memory, unless the [oldest](Overflow::DropOldest) are to go.
+    pub fn spool_limits(mut self, bytes_max: u64, age_max: Duration) -> Self {
+        self.spool_limits = SpoolLimits { bytes_max, age_max };
+        self
+    }
+
+    /// The proxy to reach the server through, by the method `CONNECT`: `http://[USER:PASSWORD@]HOST:PORT`. By default
+    /// the environment decides (`HTTPS_PROXY` or `http_proxy`, `ALL_PROXY`, `NO_PROXY`), but never for a server on
+    /// this machine.
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.proxy = ProxyChoice::Url(url.into());
+        self
+    }
+
+    /// No proxy, whatever the environment says.
+    pub fn no_proxy(mut self) -> Self {
+        self.proxy = ProxyChoice::Direct;
+        self
+    }
+
+    /// The certificates, in PEM, of the authorities to trust in place of the built-in ones of Mozilla.
+    pub fn ca_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.ca = Ca::Pem(pem.into());
+        self
+    }
+
+    /// As [`Self::ca_certificates`], from a file that [`Self::build`] reads.
+    pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.ca = Ca::File(path.into());
+        self
+    }
+
     /// How long connecting may take.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
@@ -274,18 +395,27 @@ impl Builder {
             ("queue_limits", self.limits.bytes_max == 0 || self.limits.entries_max == 0),
             ("batch_entries", self.due.entries_max == 0),
             ("batch_bytes", self.due.bytes_max == 0),
+            ("attempts_max", self.attempts_max == Some(0)),
+            ("spool_limits", self.spool_limits.bytes_max == 0),
+            ("breaker threshold", self.breaker_threshold == 0),
         ] {
             if is_zero {
                 return Err(BuildError::Zero(name));
             }
         }
-        if self.api_key.as_deref().is_some_and(|key| HeaderValue::from_str(key).is_err()) {
+        let dsn = self.dsn.as_deref().map(|dsn| Dsn::parse(dsn).ok_or(BuildError::Dsn));
+        let (dsn_endpoint, dsn_key) =
+            dsn.transpose()?.map(|dsn| (dsn.endpoint, dsn.api_key)).unzip();
+        let api_key = self.api_key.or(dsn_key);
+        if api_key.as_deref().is_some_and(|key| HeaderValue::from_str(key).is_err()) {
             return Err(BuildError::ApiKey);
         }
-        let url = match self.endpoint {
+        let url = match self.endpoint.or(dsn_endpoint) {
             Some(endpoint) => ingest_url(&endpoint).ok_or(BuildError::Endpoint(endpoint))?,
             None => format!("http://127.0.0.1:{PORT}{INGEST_PATH}"),
         };
+        let proxy = proxy(&self.proxy, &url)?;
+        let ca_certificates = ca_certificates(self.ca)?;
         let host = self.host.or_else(host_name);
         let prefix = Prefix::new(
             [
@@ -300,7 +430,7 @@ impl Builder {
         let policy = Policy::new(&self.content)?;
         let settings = Settings {
             url,
-            api_key: self.api_key,
+            api_key,
             compression: self.compression,
             limits: self.limits,
             overflow: self.overflow,
@@ -310,6 +440,15 @@ impl Builder {
             connect_timeout: self.connect_timeout,
             request_timeout: self.request_timeout,
             shutdown_timeout: self.shutdown_timeout,
+            attempts_max: self.attempts_max,
+            breaker_threshold: self.breaker_threshold,
+            breaker_reset: self.breaker_reset,
+            loss_reports: self.loss_reports,
+            spool: self
+                .spool_directory
+                .map(|directory| SpoolSettings { directory, limits: self.spool_limits }),
+            proxy,
+            ca_certificates,
             prefix,
             pipeline: Pipeline::new(&self.pipeline, &policy)?,
             policy,
@@ -341,6 +480,38 @@ fn ingest_url(endpoint: &str) -> Option<String> {
     let known = matches!(url.scheme_str(), Some("http" | "https"));
     let plain = url.host().is_some_and(|host| !host.is_empty()) && url.query().is_none();
     (known && plain).then(|| url.to_string())
+}
+
+fn proxy(choice: &ProxyChoice, url: &str) -> Result<Option<Proxy>, BuildError> {
+    let target: Uri = url.parse().map_err(|_| BuildError::Endpoint(url.to_owned()))?;
+    choice
+        .url(&target, |name| env::var(name).ok())
+        // The address may have a password in it and is not shown.
+        .map(|proxy| Proxy::new(&proxy).map_err(|error| BuildError::Proxy(error.to_string())))
+        .transpose()
+}
+
+fn ca_certificates(ca: Ca) -> Result<Vec<Certificate<'static>>, BuildError> {
+    let (pem, place) = match ca {
+        Ca::BuiltIn => return Ok(Vec::new()),
+        Ca::Pem(pem) => (pem, "the given text".to_owned()),
+        Ca::File(path) => {
+            let place = path.display().to_string();
+            let read = std::fs::read(path);
+            (read.map_err(|error| BuildError::CaCertificates(format!("{place}: {error}")))?, place)
+        }
+    };
+    let wrong = |what: String| BuildError::CaCertificates(format!("{place}: {what}"));
+    let items: Result<Vec<PemItem<'static>>, _> = parse_pem(&pem).collect();
+    let certificates: Vec<_> = items
+        .map_err(|error| wrong(error.to_string()))?
+        .into_iter()
+        .filter_map(|item| match item {
+            PemItem::Certificate(certificate) => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    if certificates.is_empty() { Err(wrong("no certificate".to_owned())) } else { Ok(certificates) }
 }
 
 #[cfg(unix)]

@@ -13,9 +13,10 @@ use millpond_queue::DropReason;
 use millpond_record::{Level, Severity};
 
 use crate::{
-    Builder, Event, LineWriter, Metrics, Mode, clock,
+    BreakerState, Builder, Event, LineWriter, Metrics, Mode, clock,
     diagnostics::is_own_thread,
     engine::{Engine, Lineage, Settings},
+    fork,
     metrics::Tally,
 };
 
@@ -41,18 +42,47 @@ struct Shared {
 }
 
 /// How a flush ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[must_use = "what is left may be lost if the process ends now"]
+#[non_exhaustive]
 pub struct FlushOutcome {
-    /// Records that were logged before and are still not delivered.
+    /// Records that were logged before and are still not delivered; for [`Client::persist`], not synced to the disk
+    /// either.
     pub left: u64,
+    /// How many of them are in the spool: the next start delivers them.
+    pub spooled: u64,
 }
 
 impl FlushOutcome {
+    fn new(left: u64, engine: &Engine) -> Self {
+        Self { left, spooled: engine.queue.counters().spooled.min(left) }
+    }
+
     /// Whether nothing is left.
     #[must_use]
     pub fn is_complete(self) -> bool {
         self.left == 0
+    }
+
+    /// Whether nothing is lost if the process ends now.
+    #[must_use]
+    pub fn is_safe(self) -> bool {
+        self.left == self.spooled
+    }
+}
+
+/// Flushes the client when it is dropped. Made by [`Client::flush_on_drop`].
+#[derive(Debug)]
+#[must_use = "it flushes when it is dropped: bind it to a name"]
+pub struct FlushGuard<'c> {
+    client: &'c Client,
+    timeout: Duration,
+}
+
+impl Drop for FlushGuard<'_> {
+    fn drop(&mut self) {
+        // Whoever wants to know asks the metrics.
+        let _ = self.client.flush(self.timeout);
     }
 }
 
@@ -64,6 +94,7 @@ impl Client {
 
     pub(crate) fn new(settings: Settings, level_min: Level) -> Self {
         let level_min = if settings.mode == Mode::Silent { NO_LEVEL } else { level_min as u8 };
+        fork::watch();
         let settings = Arc::new(settings);
         let shared = Shared {
             lineage: Lineage::new(&settings),
@@ -210,9 +241,23 @@ impl Client {
 
     /// Has everything sent that was logged before, and waits for it, at most for `timeout`.
     pub fn flush(&self, timeout: Duration) -> FlushOutcome {
-        let left =
-            self.shared.lineage.existing_engine().map_or(0, |engine| engine.queue.flush(timeout));
-        FlushOutcome { left }
+        self.waited(|engine| engine.queue.flush(timeout))
+    }
+
+    /// Flushes when the guard is dropped: for a function whose process is frozen as soon as it has returned (AWS
+    /// Lambda, Cloud Run), where what the sender would send later waits until somebody calls again.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # let client = millpond::Client::builder().build()?;
+    /// fn handle(client: &millpond::Client) {
+    ///     let _flushed = client.flush_on_drop(Duration::from_secs(2));
+    ///     client.info("handled").send();
+    /// }
+    /// # Ok::<(), millpond::BuildError>(())
+    /// ```
+    pub fn flush_on_drop(&self, timeout: Duration) -> FlushGuard<'_> {
+        FlushGuard { client: self, timeout }
     }
 
     /// Takes no more records, and waits until all are delivered, at most for `timeout`. Then the sender is told to
@@ -222,21 +267,46 @@ impl Client {
         self.shared.close(timeout)
     }
 
+    /// Waits until everything that was logged before is synced to the disk by the [spool](Builder::spool) or
+    /// delivered, at most for `timeout`: how many records are neither. Without a spool this is a [flush](Self::flush).
+    pub fn persist(&self, timeout: Duration) -> FlushOutcome {
+        self.waited(|engine| engine.queue.persist(timeout))
+    }
+
+    fn waited(&self, wait: impl FnOnce(&Engine) -> u64) -> FlushOutcome {
+        let engine = self.shared.lineage.existing_engine();
+        engine.map(|engine| FlushOutcome::new(wait(engine), engine)).unwrap_or_default()
+    }
+
     /// The account of this process so far.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.shared.lineage.existing_engine().map(|engine| engine.metrics()).unwrap_or_default()
+    }
+
+    /// Begins to count anew. Records that have no fate yet count as accepted, so that the account stays balanced.
+    pub fn reset_metrics(&self) {
+        if let Some(engine) = self.shared.lineage.existing_engine() {
+            engine.reset_metrics();
+        }
+    }
+
+    /// What the circuit breaker between this process and the server lets pass.
+    #[must_use]
+    pub fn breaker_state(&self) -> BreakerState {
+        self.shared
+            .lineage
+            .existing_engine()
+            .map(|engine| engine.tally.breaker())
+            .unwrap_or_default()
     }
 }
 
 impl Shared {
     fn close(&self, timeout: Duration) -> FlushOutcome {
         self.closed.store(true, Ordering::Relaxed);
-        let Some(engine) = self.lineage.existing_engine() else { return FlushOutcome { left: 0 } };
-        engine.queue.close();
-        let left = engine.queue.flush(timeout);
-        engine.queue.abandon();
-        FlushOutcome { left }
+        let Some(engine) = self.lineage.existing_engine() else { return FlushOutcome::default() };
+        FlushOutcome::new(engine.close(timeout), engine)
     }
 }
 

@@ -31,6 +31,10 @@ pub(crate) enum Complaint {
     Rejected,
     /// A batch was not understood.
     Refused,
+    /// The spool can't be written.
+    Spool,
+    /// Something in the spool can't be read.
+    Damaged,
 }
 
 /// Speaks up, seldom: about one thing at most once in [`COMPLAINT_INTERVAL`].

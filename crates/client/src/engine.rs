@@ -2,19 +2,29 @@
 
 use std::{
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use millpond_queue::{DropReason, Due, Limits, Overflow, Queue};
 use millpond_wire::Compression;
+use ureq::{Proxy, tls::Certificate};
 
 use crate::{
-    LineWriter, Metrics, Mode, console::Printer, content::Policy, fork, limits::SENDER_STACK_BYTES,
-    line::Prefix, metrics::Tally, pipeline::Pipeline, sender::Sender,
+    LineWriter, Metrics, Mode, clock,
+    console::Printer,
+    content::Policy,
+    fork,
+    limits::{SENDER_STACK_BYTES, SPOOL_DELAY, SPOOL_GRACE},
+    line::Prefix,
+    loss::{LossReport, LossReports},
+    metrics::Tally,
+    pipeline::Pipeline,
+    sender::Sender,
+    supply::{SpoolSettings, Spooling},
 };
 
 /// Records that go by before starting the thread is tried again: it costs more than a record may.
@@ -35,6 +45,15 @@ pub(crate) struct Settings {
     pub(crate) connect_timeout: Duration,
     pub(crate) request_timeout: Duration,
     pub(crate) shutdown_timeout: Duration,
+    /// Attempts after which a batch is dropped.
+    pub(crate) attempts_max: Option<u32>,
+    pub(crate) breaker_threshold: u32,
+    pub(crate) breaker_reset: Duration,
+    pub(crate) loss_reports: bool,
+    pub(crate) spool: Option<SpoolSettings>,
+    pub(crate) proxy: Option<Proxy>,
+    /// The roots to trust in place of Mozilla's; none for those.
+    pub(crate) ca_certificates: Vec<Certificate<'static>>,
     pub(crate) prefix: Prefix,
     pub(crate) policy: Policy,
     pub(crate) pipeline: Pipeline,
@@ -48,6 +67,9 @@ pub(crate) struct Engine {
     pub(crate) settings: Arc<Settings>,
     pub(crate) queue: Queue,
     pub(crate) tally: Tally,
+    losses: Mutex<LossReports>,
+    /// Opened by the sender; one that is started after it died finds it here.
+    spooling: OnceLock<Option<Spooling>>,
     process: u32,
     running: AtomicBool,
     start_attempts: AtomicU32,
@@ -55,10 +77,15 @@ pub(crate) struct Engine {
 
 impl Engine {
     fn new(settings: &Arc<Settings>, process: u32) -> Arc<Self> {
+        // The keeper says where a batch ends; to the disk a record goes as soon as it comes.
+        let age_max = if settings.spool.is_some() { SPOOL_DELAY } else { settings.due.age_max };
+        let due = Due { age_max, ..settings.due };
         Arc::new(Self {
             settings: Arc::clone(settings),
-            queue: Queue::new(settings.limits, settings.overflow, settings.due),
+            queue: Queue::new(settings.limits, settings.overflow, due),
             tally: Tally::default(),
+            losses: Mutex::default(),
+            spooling: OnceLock::new(),
             process,
             running: AtomicBool::new(false),
             start_attempts: AtomicU32::new(0),
@@ -113,8 +140,57 @@ impl Engine {
         self.running.store(false, Ordering::Relaxed);
     }
 
+    /// The spool of this process; `open` opens it if there is to be one.
+    pub(crate) fn spooling(
+        &self,
+        open: impl FnOnce(&SpoolSettings) -> Option<Spooling>,
+    ) -> Option<Spooling> {
+        self.spooling.get_or_init(|| self.settings.spool.as_ref().and_then(open)).clone()
+    }
+
+    /// Takes no more records, waits for those that are there, and has the sender end. How many are left.
+    pub(crate) fn close(&self, timeout: Duration) -> u64 {
+        self.report_losses(true);
+        self.queue.close();
+        let left = self.queue.flush(timeout);
+        if left > 0 && self.settings.spool.is_some() {
+            self.queue.persist(SPOOL_GRACE);
+        }
+        self.queue.abandon();
+        left
+    }
+
     pub(crate) fn metrics(&self) -> Metrics {
         self.tally.metrics(self.queue.counters())
+    }
+
+    pub(crate) fn reset_metrics(&self) {
+        self.queue.reset_counters();
+        self.tally.reset();
+    }
+
+    /// Queues a record of what was lost since the last one, if there is something to tell.
+    pub(crate) fn report_losses(&self, last_chance: bool) {
+        if !self.settings.loss_reports {
+            return;
+        }
+        let dropped = self.queue.counters().dropped;
+        let report = self.losses.lock().unwrap_or_else(PoisonError::into_inner).due(
+            dropped,
+            last_chance,
+            clock::now(),
+            Instant::now(),
+        );
+        if let Some(report) = report {
+            let settings = &*self.settings;
+            let level = LossReport::LEVEL.into();
+            let mut line = LineWriter::begin(&settings.policy, clock::now(), level);
+            report.write(&mut line);
+            line.complete(&settings.prefix);
+            // It is far below every limit.
+            let _ = line.finish(|_, pieces| self.queue.push(pieces));
+            line.recycle();
+        }
     }
 }
 

@@ -15,14 +15,15 @@
 //! A call encodes the record once, into the bytes that go on the wire, takes one short lock and returns: it never
 //! waits for the network, never panics, and what can't be kept is counted with its reason in [`Metrics`]. One
 //! plain thread, started by the first record, sends batches over blocking sockets; there is no async runtime, so
-//! that the client lives in every process and survives a [`fork`].
+//! that the client lives in every process and survives a fork.
 //!
 //! Each batch carries an idempotency key and is sent again, the same bytes under the same key, until the server
 //! says that it is on its disk.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod backoff;
+mod breaker;
 mod builder;
 mod client;
 mod clock;
@@ -30,20 +31,30 @@ mod console;
 mod content;
 mod diagnostics;
 mod draft;
+mod dsn;
 mod engine;
 mod event;
-pub mod fork;
+mod fork;
 mod json;
+mod keeper;
 pub mod limits;
 mod line;
+mod loss;
 mod metrics;
+mod parcel;
 mod pipeline;
+mod proxy;
+mod random;
 mod sender;
+#[cfg(unix)]
+mod signals;
+mod supply;
 mod transport;
 mod value;
 
+pub use breaker::BreakerState;
 pub use builder::{BuildError, Builder};
-pub use client::{Client, FlushOutcome};
+pub use client::{Client, FlushGuard, FlushOutcome};
 pub use console::{Console, ConsoleFormat, ConsoleStreams, Mode};
 pub use content::Redaction;
 pub use diagnostics::is_own_thread;
@@ -54,6 +65,8 @@ pub use metrics::Metrics;
 pub use millpond_queue::{DropReason, Dropped, Overflow};
 pub use millpond_record::{Level, Severity, TextAttribute, Timestamp};
 pub use millpond_wire::Compression;
+#[cfg(unix)]
+pub use signals::close_on_termination;
 pub use value::{
     ArrayWriter, DebugValue, DisplayValue, ObjectWriter, Value, ValueWriter, debug, display,
 };

@@ -25,6 +25,50 @@ pub const RETRY_DELAY_FIRST: Duration = Duration::from_millis(500);
 /// Upper bound of every wait before a retry by default: so long may the server be back before we notice.
 pub const RETRY_DELAY_MAX: Duration = Duration::from_secs(30);
 
+/// Failures in a row after which the circuit breaker opens by default.
+pub const BREAKER_THRESHOLD: u32 = 5;
+
+/// How long the circuit breaker leaves the server alone by default: at most so long is the server back before it gets
+/// a batch.
+pub const BREAKER_RESET: Duration = Duration::from_secs(10);
+
+/// Batches in a row that the server refuses as not understood, while a refused one is cut up to find the record at
+/// fault, before the rest of it is given up: then it is not a record that is at fault. Finding one bad record among
+/// 10,000 takes 28.
+pub const REFUSALS_MAX: u32 = 1_000;
+
+/// Answers whose latency makes up the mean.
+pub const LATENCIES_KEPT: usize = 100;
+
+/// How often the server is told of lost records.
+pub const LOSS_REPORT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long a record may wait in memory before it is written to the spool: so much of the last records may a SIGKILL
+/// take. Each write costs a system call and 13 bytes, however many records it has.
+pub const SPOOL_DELAY: Duration = Duration::from_millis(10);
+
+/// Bytes that a spool may take on disk by default, what was left by earlier processes included: ten minutes of a
+/// thousand records a second.
+pub const SPOOL_BYTES_MAX: u64 = 256 << 20;
+
+/// How long a record may wait in the spool by default.
+pub const SPOOL_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// How soon a spool that could not be written is tried again.
+pub const SPOOL_RETRY_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How soon it is looked whether a full spool has room again. Memory must hold what comes meanwhile.
+pub const SPOOL_FULL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How long closing waits at least for the disk to take what is still in memory.
+pub const SPOOL_GRACE: Duration = Duration::from_millis(500);
+
+/// How often it is looked for what was left by processes that died meanwhile.
+pub const SPOOL_ADOPT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How long the spool may be without work before its last file is removed.
+pub const SPOOL_IDLE: Duration = Duration::from_secs(5);
+
 /// The longest `Retry-After` that is believed.
 pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(120);
 

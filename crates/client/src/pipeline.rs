@@ -3,9 +3,7 @@
 
 use std::{
     cell::Cell,
-    collections::hash_map::RandomState,
     fmt,
-    hash::BuildHasher as _,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
@@ -14,7 +12,7 @@ use millpond_record::{Level, json::write_string};
 
 use crate::{
     BuildError, Builder, Decision, Draft, LineWriter, Value, content::Policy, json::Json,
-    line::Prefix, metrics::Tally,
+    line::Prefix, metrics::Tally, random,
 };
 
 const SAMPLE_RATE: &str = "sample_rate";
@@ -173,7 +171,7 @@ impl Sampling {
         let is_below = |number: u64| number < self.numbers || self.numbers == u64::MAX;
         is_below(match line.trace_id() {
             Some(id) => of_trace(id),
-            None => random(line.current_time().nanos()),
+            None => draw(line.current_time().nanos()),
         })
     }
 }
@@ -187,9 +185,9 @@ fn of_trace(id: &str) -> u64 {
 
 /// A random number: SplitMix64 in each thread, which asks nobody. The time goes into it, since a forked child begins
 /// with the state of its parent.
-fn random(nanos: i64) -> u64 {
+fn draw(nanos: i64) -> u64 {
     thread_local! {
-        static STATE: Cell<u64> = Cell::new(RandomState::new().hash_one(0));
+        static STATE: Cell<u64> = Cell::new(random::u64());
     }
     let step = |state: &Cell<u64>| {
         state.set(state.get().wrapping_add(0x9e37_79b9_7f4a_7c15));
@@ -250,7 +248,7 @@ mod tests {
     fn traces_and_random_numbers_are_spread_evenly() {
         let half = Sampling::new(Level::Info, 0.5).unwrap().numbers;
         let traces = (0..10_000).filter(|n| of_trace(&format!("{n:032x}")) < half).count();
-        let randoms = (0..10_000).filter(|_| random(7) < half).count();
+        let randoms = (0..10_000).filter(|_| draw(7) < half).count();
         for kept in [traces, randoms] {
             // Ten standard deviations.
             assert!((4_500..5_500).contains(&kept), "{kept}");

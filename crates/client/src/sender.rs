@@ -1,67 +1,71 @@
-//! The sender thread: takes batches from the queue, in their order, and does not let go of one before its fate is
-//! known. The batch that failed goes first; those behind it wait.
+//! The sender thread: takes batches, in their order, and does not let go of one before its fate is known. The batch
+//! that failed goes first; those behind it wait.
 
 use std::{
     collections::VecDeque,
-    hash::{BuildHasher as _, RandomState},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use millpond_queue::{Asked, Batch, DropReason, Settlement};
-use millpond_wire::{Compression, Compressor, IdempotencyKey, Refusal, Verdict};
+use millpond_queue::{Asked, DropReason, Settlement};
+use millpond_wire::{Compression, Compressor, Refusal, Verdict};
 
 use crate::{
     backoff::Backoff,
+    breaker::Breaker,
     clock,
     diagnostics::{self, Complaint, Complaints},
     engine::Engine,
+    limits::REFUSALS_MAX,
     metrics::Tally,
+    parcel::Parcel,
+    random,
+    supply::{Source, Supply},
     transport::Transport,
 };
-
-/// A batch on its way.
-#[derive(Debug)]
-struct Parcel {
-    batch: Batch,
-    key: IdempotencyKey,
-    attempts: u32,
-}
 
 #[derive(Debug)]
 pub(crate) struct Sender {
     engine: Arc<Engine>,
+    supply: Supply,
     transport: Transport,
     compressor: Compressor,
     compression: Compression,
-    client: String,
-    sequence: u64,
-    /// The first one is tried; the others are what was split from it.
+    /// Where the batch comes from that the parcels are parts of.
+    source: Source,
+    /// What is left of the batch; the first one is tried.
     parcels: VecDeque<Parcel>,
     /// The body of the first parcel, the same for all of its attempts; empty when it is not there yet.
     body: Vec<u8>,
     /// What was asked for before the last attempt.
     asked: Asked,
     backoff: Backoff,
+    breaker: Breaker,
+    /// Parcels that were refused one after the other.
+    refusals: u32,
     complaints: Complaints,
 }
 
 impl Sender {
     pub(crate) fn new(engine: Arc<Engine>) -> Self {
+        let mut complaints = Complaints::default();
+        let supply = Supply::open(&engine, &mut complaints);
         let settings = &engine.settings;
         Self {
+            supply,
             transport: Transport::new(settings),
             compressor: Compressor::default(),
             compression: settings.compression,
-            client: format!("{:016x}{:016x}", random(), random()),
-            sequence: 0,
+            source: Source::Memory,
             parcels: VecDeque::new(),
             body: Vec::new(),
             asked: Asked::default(),
             backoff: Backoff::new(settings.retry_delay_first, settings.retry_delay_max),
-            complaints: Complaints::default(),
+            breaker: Breaker::new(settings.breaker_threshold, settings.breaker_reset),
+            refusals: 0,
+            complaints,
             engine,
         }
     }
@@ -80,16 +84,11 @@ impl Sender {
         if !self.parcels.is_empty() {
             return !self.engine.queue.is_abandoned();
         }
-        let Some(batch) = self.engine.queue.take() else { return false };
-        let parcel = self.parcel(batch);
-        self.parcels.push_back(parcel);
+        let Some(load) = self.supply.next(&self.engine, &mut self.complaints) else { return false };
+        self.refusals = 0;
+        self.source = load.source;
+        self.parcels.push_back(load.parcel);
         true
-    }
-
-    fn parcel(&mut self, batch: Batch) -> Parcel {
-        self.sequence += 1;
-        let key = IdempotencyKey { client: self.client.clone(), sequence: self.sequence };
-        Parcel { batch, key, attempts: 0 }
     }
 
     /// Sends the first parcel once.
@@ -101,6 +100,8 @@ impl Sender {
             Tally::add(&tally.retries, 1);
         }
         parcel.attempts = parcel.attempts.saturating_add(1);
+        self.breaker.attempt();
+        tally.set_breaker(self.breaker.state());
         if self.body.is_empty()
             && self
                 .compressor
@@ -112,12 +113,14 @@ impl Sender {
             parcel.batch.parts().for_each(|part| self.body.extend_from_slice(part));
         }
         let settings = &self.engine.settings;
+        let begun = Instant::now();
         // A bug in what is below must not cost the thread, and with it the records.
         let posted = catch_unwind(AssertUnwindSafe(|| {
-            self.transport.post(settings, &parcel.key, self.compression, &self.body, clock::wall)
+            self.transport.post(settings, &parcel.key(), self.compression, &self.body, clock::wall)
         }));
         match posted {
             Ok(Ok(verdict)) => {
+                tally.answered_after(begun.elapsed());
                 Tally::add(&tally.sent_bytes, self.body.len() as u64);
                 Tally::add(&tally.encoded_bytes, parcel.batch.bytes() as u64);
                 verdict
@@ -141,19 +144,17 @@ impl Sender {
         if !matches!(verdict, Verdict::Delivered { .. }) {
             Tally::add(&self.engine.tally.errors, 1);
         }
+        if !matches!(verdict, Verdict::Retry { .. }) {
+            // Whatever it says, the server is there.
+            self.breaker.succeeded();
+            self.engine.tally.set_breaker(self.breaker.state());
+        }
         match verdict {
             Verdict::Delivered { accepted, rejected } => self.delivered(accepted, rejected),
-            Verdict::Retry { after } => self.postpone(after),
-            Verdict::Refused(Refusal::TooLarge) => self.split(),
+            Verdict::Retry { after } => self.failed(after),
+            Verdict::Refused(Refusal::TooLarge) => self.split(DropReason::TooLarge),
             Verdict::Refused(Refusal::UnsupportedEncoding) => self.compress_otherwise(),
-            Verdict::Refused(refusal) if refusal.is_settings() => {
-                let url = &self.engine.settings.url;
-                self.complaints.say(
-                    Complaint::Settings,
-                    &format_args!("{url} refuses all batches: {refusal}; records are kept until the queue is full"),
-                );
-                self.postpone(None);
-            }
+            Verdict::Refused(refusal) if refusal.is_settings() => self.wait_for_settings(refusal),
             Verdict::Refused(refusal) => self.refused(refusal),
         }
     }
@@ -161,48 +162,87 @@ impl Sender {
     fn delivered(&mut self, accepted: u64, rejected: u64) {
         Tally::add(&self.engine.tally.batches, 1);
         self.backoff.reset();
+        self.refusals = 0;
         self.complaints.clear(Complaint::Settings);
         if rejected > 0 {
             self.complaints
                 .say(Complaint::Rejected, &format_args!("the server rejected {rejected} records"));
         }
         self.settle(Settlement { delivered: accepted, rest: DropReason::Rejected });
+        self.engine.report_losses(false);
     }
 
-    fn refused(&mut self, refusal: Refusal) {
-        self.complaints.say(
-            Complaint::Refused,
-            &format_args!("the server refused a batch, dropped: {refusal}"),
-        );
-        self.settle(Settlement::dropped(DropReason::Refused));
-    }
-
-    fn settle(&mut self, settlement: Settlement) {
-        self.body.clear();
-        if let Some(parcel) = self.parcels.pop_front() {
-            self.engine.queue.settle(parcel.batch, settlement);
+    /// There was no answer, or one that asks for another try.
+    fn failed(&mut self, asked: Option<Duration>) {
+        let opened = self.breaker.failed();
+        let tally = &self.engine.tally;
+        tally.set_breaker(self.breaker.state());
+        if let Some((_, true)) = opened {
+            Tally::add(&tally.breaker_trips, 1);
         }
+        let attempts = self.parcels.front().map_or(0, |parcel| parcel.attempts);
+        if self.engine.settings.attempts_max.is_some_and(|max| attempts >= max) {
+            self.settle(Settlement::dropped(DropReason::Exhausted));
+        }
+        let delay = self.backoff.next(random::u64() as u32, asked);
+        self.pause(delay.max(opened.map_or(Duration::ZERO, |(reset, _)| reset)), asked.is_none());
+    }
+
+    /// The key or the address is wrong. Nothing more is sent, but for one try now and then whether someone has
+    /// corrected them.
+    fn wait_for_settings(&mut self, refusal: Refusal) {
+        let settings = &self.engine.settings;
+        self.complaints.say(
+            Complaint::Settings,
+            &format_args!(
+                "{} refuses all batches: {refusal}; records are kept as long as there is room",
+                settings.url
+            ),
+        );
+        let delay = settings.retry_delay_max;
+        self.pause(delay, true);
     }
 
     /// Waits before the next attempt. A flush ends a wait that is only our own guess.
-    fn postpone(&mut self, asked: Option<Duration>) {
-        let delay = self.backoff.next(random() as u32, asked);
-        self.engine.queue.pause(delay, self.asked, asked.is_none());
+    fn pause(&self, delay: Duration, for_flush: bool) {
+        self.engine.queue.pause(delay, self.asked, for_flush);
     }
 
-    /// Halves the batch. Both get new keys: the old one stands for the bytes that were refused.
-    fn split(&mut self) {
+    /// The server did not understand the parcel. It is cut up until the record at fault is alone, unless it seems that
+    /// none of them ever will be understood.
+    fn refused(&mut self, refusal: Refusal) {
+        self.complaints.say(
+            Complaint::Refused,
+            &format_args!(
+                "the server refused a batch: {refusal}; what it refuses alone is dropped"
+            ),
+        );
+        self.refusals += 1;
+        if self.refusals < REFUSALS_MAX {
+            return self.split(DropReason::Rejected);
+        }
+        self.give_up();
+    }
+
+    /// Drops what is left of the batch.
+    fn give_up(&mut self) {
+        while !self.parcels.is_empty() {
+            self.settle(Settlement::dropped(DropReason::Refused));
+        }
+    }
+
+    /// Halves the first parcel. A single record is dropped.
+    fn split(&mut self, reason: DropReason) {
         self.body.clear();
         let Some(parcel) = self.parcels.pop_front() else { return };
-        match parcel.batch.split() {
+        match parcel.split() {
             Ok((first, second)) => {
-                let first = self.parcel(first);
-                let second = self.parcel(second);
                 self.parcels.push_front(second);
                 self.parcels.push_front(first);
             }
-            Err(batch) => {
-                self.engine.queue.settle(batch, Settlement::dropped(DropReason::TooLarge));
+            Err(single) => {
+                self.parcels.push_front(single);
+                self.settle(Settlement::dropped(reason));
             }
         }
     }
@@ -213,7 +253,16 @@ impl Sender {
                 self.body.clear();
                 self.compression = simpler;
             }
-            None => self.refused(Refusal::UnsupportedEncoding),
+            None => self.give_up(),
+        }
+    }
+
+    /// Decides the fate of the first parcel.
+    fn settle(&mut self, settlement: Settlement) {
+        self.body.clear();
+        if let Some(parcel) = self.parcels.pop_front() {
+            let is_last = self.parcels.is_empty();
+            self.supply.settle(&self.engine, &self.source, parcel.batch, settlement, is_last);
         }
     }
 }
@@ -222,19 +271,12 @@ impl Sender {
 impl Drop for Sender {
     fn drop(&mut self) {
         let reason = if thread::panicking() { DropReason::Panicked } else { DropReason::Closed };
-        while let Some(parcel) = self.parcels.pop_front() {
-            self.engine.queue.settle(parcel.batch, Settlement::dropped(reason));
-        }
+        let parts = self.parcels.drain(..).map(|parcel| parcel.batch).collect();
+        self.supply.give_up(&self.engine, &self.source, parts, reason);
         if reason == DropReason::Closed {
-            self.engine.queue.discard(reason);
+            self.supply.close(&self.engine);
         } else {
             self.engine.sender_died();
         }
     }
-}
-
-/// A random number. The operating system always has one; should it not, the seed of the standard library's hash
-/// maps will do.
-fn random() -> u64 {
-    getrandom::u64().unwrap_or_else(|_| RandomState::new().hash_one(clock::wall()))
 }

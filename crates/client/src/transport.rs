@@ -3,7 +3,11 @@
 use std::{fmt, time::SystemTime};
 
 use millpond_wire::{Answer, CONTENT_TYPE, Compression, IdempotencyKey, Verdict, header};
-use ureq::{Agent, config::Config};
+use ureq::{
+    Agent,
+    config::Config,
+    tls::{RootCerts, TlsConfig},
+};
 
 use crate::{engine::Settings, limits::ANSWER_BYTES_MAX};
 
@@ -27,7 +31,8 @@ impl Transport {
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
-            .proxy(None)
+            .proxy(settings.proxy.clone())
+            .tls_config(tls(settings))
             .user_agent(USER_AGENT)
             .max_idle_connections(1)
             .max_idle_connections_per_host(1)
@@ -73,4 +78,13 @@ impl Transport {
         let answer = Answer { status: response.status().as_u16(), retry_after, body: &text };
         Ok(Verdict::of(&answer, now()))
     }
+}
+
+/// Mozilla's roots, unless others were given.
+fn tls(settings: &Settings) -> TlsConfig {
+    let roots = match settings.ca_certificates.as_slice() {
+        [] => RootCerts::WebPki,
+        certificates => RootCerts::new_with_certs(certificates),
+    };
+    TlsConfig::builder().root_certs(roots).build()
 }

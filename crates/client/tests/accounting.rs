@@ -1,4 +1,4 @@
-//! `accepted = delivered + queued + dropped`, at every moment.
+//! `accepted = delivered + queued + spooled + dropped`, at every moment.
 
 mod support;
 
@@ -8,13 +8,14 @@ use std::{
 };
 
 use millpond::{DropReason, Metrics, Overflow};
-use support::{PATIENCE, Reply, Server, builder};
+use support::{LOG_BYTES_MAX, PATIENCE, Reply, Server, builder, log_too_large};
 
 const THREADS: u64 = 4;
 const RECORDS: u64 = 5_000;
 
 fn is_balanced(metrics: &Metrics) -> bool {
-    metrics.accepted == metrics.delivered + metrics.queued + metrics.dropped.total()
+    metrics.accepted
+        == metrics.delivered + metrics.queued + metrics.spooled + metrics.dropped.total()
 }
 
 #[test]
@@ -33,7 +34,7 @@ fn the_account_is_right_at_every_moment_whatever_goes_wrong() {
         }));
         let client = builder(server.address)
             .batch_entries(50)
-            .max_log_size(2048)
+            .max_log_size(LOG_BYTES_MAX)
             .queue_limits(1 << 20, 500)
             .overflow(overflow)
             .build()
@@ -55,7 +56,7 @@ fn the_account_is_right_at_every_moment_whatever_goes_wrong() {
                     scope.spawn(move || {
                         for number in 0..RECORDS {
                             match number % 1000 {
-                                999 => client.info("m").user_id(&"x".repeat(4096)).send(),
+                                999 => log_too_large(&client),
                                 _ => client
                                     .info("m")
                                     .field("thread", thread)

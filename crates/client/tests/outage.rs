@@ -4,7 +4,7 @@ mod support;
 
 use std::time::Duration;
 
-use millpond::{Compression, DropReason, Overflow};
+use millpond::{Compression, DropReason, Overflow, limits::REFUSALS_MAX};
 use support::{PATIENCE, Reply, Request, Server, builder, client, eventually, flush, log, numbers};
 
 const SOON: Duration = Duration::from_millis(50);
@@ -143,19 +143,53 @@ fn a_single_record_that_the_server_finds_too_large_is_dropped() {
 }
 
 #[test]
-fn a_batch_that_is_not_understood_is_dropped_and_the_next_one_goes_on() {
+fn a_record_that_is_not_understood_is_found_and_dropped_alone() {
     for status in [400, 422] {
         let server = Server::start();
-        server.script([Reply::Status(status, &[], "")]);
+        server.always(Reply::Poisoned(status, "poison"));
         let client = client(&server);
-        log(&client, 0..5);
+        log(&client, 0..60);
+        client.info("poison").send();
+        log(&client, 60..99);
+        client.info("more poison").send();
         flush(&client);
-        log(&client, 5..7);
-        flush(&client);
-        assert_eq!(server.messages(), ["5", "6"]);
+        assert_eq!(server.messages(), numbers(0..99));
         let metrics = client.metrics();
-        assert_eq!((metrics.delivered, metrics.dropped.get(DropReason::Refused)), (2, 5));
+        assert_eq!((metrics.delivered, metrics.dropped.get(DropReason::Rejected)), (99, 2));
+        assert!(server.requests().len() < 40, "{}", server.requests().len());
     }
+}
+
+#[test]
+fn a_server_that_understands_nothing_is_not_asked_about_every_record() {
+    let server = Server::start();
+    server.always(Reply::Poisoned(400, "0"));
+    let client = client(&server);
+    for _ in 0..3_000 {
+        client.info("0").send();
+    }
+    flush(&client);
+    assert_eq!(server.requests().len(), REFUSALS_MAX as usize);
+    server.always(Reply::Accept);
+    log(&client, 5..7);
+    flush(&client);
+    assert_eq!(server.messages(), ["5", "6"]);
+    let dropped = client.metrics().dropped;
+    assert_eq!(dropped.get(DropReason::Rejected) + dropped.get(DropReason::Refused), 3_000);
+}
+
+#[test]
+fn a_batch_is_dropped_after_so_many_attempts_if_that_is_wished() {
+    let server = Server::start();
+    server.script([UNAVAILABLE, Reply::Cut, UNAVAILABLE]);
+    let client = builder(server.address).attempts_max(3).build().unwrap();
+    log(&client, 0..5);
+    flush(&client);
+    log(&client, 5..7);
+    flush(&client);
+    assert_eq!(server.messages(), ["5", "6"]);
+    let metrics = client.metrics();
+    assert_eq!((metrics.delivered, metrics.dropped.get(DropReason::Exhausted)), (2, 5));
 }
 
 #[test]
@@ -340,6 +374,20 @@ fn the_oldest_make_room_if_that_is_wished_but_for_those_on_their_way() {
     server.release();
     flush(&client);
     assert_eq!(server.messages(), [numbers(0..10), numbers(60..100)].concat());
+}
+
+#[test]
+fn a_caller_waits_for_room_if_that_is_wished() {
+    let server = Server::start();
+    let client = builder(server.address)
+        .batch_entries(10)
+        .queue_limits(1 << 20, 20)
+        .overflow(Overflow::Block(PATIENCE))
+        .build()
+        .unwrap();
+    log(&client, 0..5_000);
+    flush(&client);
+    assert_eq!(server.messages(), numbers(0..5_000));
 }
 
 #[test]

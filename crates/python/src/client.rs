@@ -20,7 +20,6 @@ use pyo3::{
 
 use crate::{
     attributes::Attributes,
-    fork,
     limits::{NESTED_CALLS_MAX, SIGNAL_INTERVAL},
     record::Call,
     value::guard,
@@ -83,7 +82,6 @@ impl Client {
             builder = builder.request_timeout(seconds(timeout)?);
         }
         let client = builder.build().map_err(|error| PyValueError::new_err(error.to_string()))?;
-        fork::install();
         Ok(Self { client, nested: AtomicU64::new(0) })
     }
 

@@ -1,11 +1,10 @@
 //! The native half of the Python package `millpond`: Python values become the engine's lines, in the thread that
-//! logs; the engine's errors become exceptions; the engine hears of forks. What is logged, with which settings, and
-//! when it is flushed, is decided in Python.
+//! logs; the engine's errors become exceptions. What is logged, with which settings, and when it is flushed, is decided
+//! in Python. Forks are the engine's own business.
 
 mod attributes;
 mod client;
 mod exception;
-mod fork;
 mod json;
 mod kind;
 mod limits;

@@ -58,7 +58,8 @@ impl Chunk {
 
 /// Lines on their way, in their order. Never empty.
 ///
-/// It ends in [`Queue::settle`](crate::Queue::settle): as long as it exists its records count as queued.
+/// One that the queue gave ends in [`Queue::settle`](crate::Queue::settle): as long as it exists its records count as
+/// queued. One that the [spool](crate::spool) gave is a copy; what counts is its ticket.
 #[derive(Debug)]
 #[must_use = "its records count as queued until it is settled"]
 pub struct Batch {
@@ -67,6 +68,13 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Of so many lines, each of which ends with a newline; `None` if there are none.
+    #[must_use]
+    pub fn from_lines(bytes: Vec<u8>, entries: u64) -> Option<Self> {
+        let chunk = Chunk { bytes, start: 0, entries, opened: Instant::now() };
+        (entries > 0).then(|| Self { chunks: vec![chunk], entries })
+    }
+
     /// How many records.
     #[must_use]
     pub fn entries(&self) -> u64 {

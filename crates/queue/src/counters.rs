@@ -19,17 +19,26 @@ pub enum DropReason {
     Closed,
     /// A value of the record panicked while it was written, or the sender did while it had the record.
     Panicked,
+    /// Its batch was tried as often as the settings allow.
+    Exhausted,
+    /// It waited on disk for longer than the settings allow.
+    Expired,
+    /// It could not be read back from the disk.
+    Damaged,
 }
 
 impl DropReason {
     /// All reasons, in the order of their discriminants.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::Overflow,
         Self::TooLarge,
         Self::Rejected,
         Self::Refused,
         Self::Closed,
         Self::Panicked,
+        Self::Exhausted,
+        Self::Expired,
+        Self::Damaged,
     ];
 
     /// The name under which the reason is counted.
@@ -42,6 +51,9 @@ impl DropReason {
             Self::Refused => "refused",
             Self::Closed => "closed",
             Self::Panicked => "panicked",
+            Self::Exhausted => "exhausted",
+            Self::Expired => "expired",
+            Self::Damaged => "damaged",
         }
     }
 }
@@ -82,17 +94,21 @@ impl fmt::Debug for Dropped {
     }
 }
 
-/// The account at one moment: `accepted = delivered + queued + dropped.total()`.
+/// The account at one moment: `accepted = delivered + queued + spooled + dropped.total()`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Records that were handed in.
+    /// Records that were handed in, those that an earlier process had left on disk included.
     pub accepted: u64,
+    /// How many of them an earlier process had left on disk.
+    pub recovered: u64,
     /// Records that the server has on its disk.
     pub delivered: u64,
-    /// Records that wait or are on their way.
+    /// Records that wait in memory or are on their way from there.
     pub queued: u64,
     /// The size of the queued ones in bytes.
     pub queued_bytes: usize,
+    /// Records on disk that are not delivered yet.
+    pub spooled: u64,
     /// Records that are gone.
     pub dropped: Dropped,
 }

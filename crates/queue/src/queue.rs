@@ -1,12 +1,14 @@
 //! The queue itself.
 
 use std::{
-    collections::VecDeque,
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use crate::{Batch, Counters, DropReason, Dropped, batch::Chunk};
+use self::state::{Sender, State};
+use crate::{Batch, Counters, DropReason, batch::Chunk};
+
+mod state;
 
 /// Size of a chunk: a thousand lines of the usual size. A larger one is touched memory for a service that logs
 /// little; a smaller one means more allocations for one that logs much.
@@ -33,6 +35,8 @@ pub enum Overflow {
     DropNewest,
     /// The oldest lines that are not on their way are dropped for it.
     DropOldest,
+    /// The caller waits for room, at most so long; then the line is dropped.
+    Block(Duration),
 }
 
 /// When a batch is taken, and how large it gets.
@@ -64,12 +68,40 @@ pub struct Settlement {
     pub rest: DropReason,
 }
 
+impl Asked {
+    /// Whether the queue was closed by then.
+    #[must_use]
+    pub fn is_closed(self) -> bool {
+        self.closed
+    }
+}
+
 impl Settlement {
     /// Nothing was delivered.
     #[must_use]
     pub const fn dropped(reason: DropReason) -> Self {
         Self { delivered: 0, rest: reason }
     }
+}
+
+/// How many records of a spool, by who wrote them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SpooledRecords {
+    /// Of this process.
+    pub own: u64,
+    /// Of earlier processes.
+    pub recovered: u64,
+}
+
+/// What waiting for a batch brought.
+#[derive(Debug)]
+pub enum Taken {
+    /// A batch that is due.
+    Batch(Batch),
+    /// Nothing is due, but the time is over or somebody asked for a flush.
+    Nothing,
+    /// The queue is closed and empty, or abandoned.
+    Ended,
 }
 
 /// How the sender's pause ended.
@@ -88,49 +120,6 @@ pub struct Asked {
     closed: bool,
 }
 
-/// What the sender is doing, so that callers know whether it must be woken, and for what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sender {
-    /// Busy, or not there.
-    Away,
-    /// Waits for the first line.
-    AwaitsFirst,
-    /// Waits until there are enough lines.
-    AwaitsEnough,
-}
-
-#[derive(Debug)]
-struct State {
-    /// Filled from the back. All but the last one are full.
-    chunks: VecDeque<Chunk>,
-    spare: Vec<Vec<u8>>,
-    /// Lines and bytes in `chunks`.
-    waiting: u64,
-    waiting_bytes: usize,
-    /// Lines and bytes in batches that are not settled.
-    in_flight: u64,
-    in_flight_bytes: usize,
-
-    accepted: u64,
-    delivered: u64,
-    dropped: Dropped,
-
-    /// Lines that ever entered `chunks`, and lines that ever left it: the numbers of the next line in and out.
-    entered: u64,
-    left: u64,
-    /// Number of the oldest line in flight, if there is one.
-    in_flight_first: u64,
-    /// Lines with a lower number are due, whatever the batch limits say.
-    flush_before: u64,
-    /// Flushes that were asked for; one that is new ends a pause.
-    flushes: u64,
-
-    closed: bool,
-    abandoned: bool,
-    sender: Sender,
-    flushers: usize,
-}
-
 /// A bounded queue of lines with one sender. See the [crate documentation](crate).
 #[derive(Debug)]
 pub struct Queue {
@@ -138,43 +127,29 @@ pub struct Queue {
     overflow: Overflow,
     due: Due,
     state: Mutex<State>,
-    /// The sender waits here.
+    /// Who takes batches waits here.
     wake: Condvar,
+    /// The sender waits here before it tries again.
+    pause: Condvar,
     /// Those who flush wait here.
     settled: Condvar,
+    /// Those whose lines do not fit wait here.
+    room: Condvar,
 }
 
 impl Queue {
     /// An empty queue.
     #[must_use]
     pub fn new(limits: Limits, overflow: Overflow, due: Due) -> Self {
-        let state = State {
-            chunks: VecDeque::new(),
-            spare: Vec::new(),
-            waiting: 0,
-            waiting_bytes: 0,
-            in_flight: 0,
-            in_flight_bytes: 0,
-            accepted: 0,
-            delivered: 0,
-            dropped: Dropped::default(),
-            entered: 0,
-            left: 0,
-            in_flight_first: 0,
-            flush_before: 0,
-            flushes: 0,
-            closed: false,
-            abandoned: false,
-            sender: Sender::Away,
-            flushers: 0,
-        };
         Self {
             limits,
             overflow,
             due,
-            state: Mutex::new(state),
+            state: Mutex::default(),
             wake: Condvar::new(),
+            pause: Condvar::new(),
             settled: Condvar::new(),
+            room: Condvar::new(),
         }
     }
 
@@ -182,8 +157,14 @@ impl Queue {
     pub fn push(&self, pieces: &[&[u8]]) -> Pushed {
         let bytes = pieces.iter().map(|piece| piece.len()).sum();
         let mut state = self.lock();
+        let mut room = self.make_room(&mut state, bytes);
+        if let (Err(DropReason::Overflow), Overflow::Block(time)) = (room, self.overflow)
+            && bytes <= self.limits.bytes_max
+        {
+            (state, room) = self.await_room(state, bytes, time);
+        }
         state.accepted += 1;
-        if let Err(reason) = self.make_room(&mut state, bytes) {
+        if let Err(reason) = room {
             state.dropped.add(reason, 1);
             return Pushed::Dropped(reason);
         }
@@ -221,9 +202,31 @@ impl Queue {
             }
             let helps = bytes + state.in_flight_bytes <= self.limits.bytes_max
                 && state.in_flight < self.limits.entries_max;
-            if self.overflow == Overflow::DropNewest || !helps || !state.drop_oldest() {
+            if self.overflow != Overflow::DropOldest || !helps || !state.drop_oldest() {
                 return Err(DropReason::Overflow);
             }
+        }
+    }
+
+    /// Waits until so many bytes fit. What waits is due meanwhile, whatever the limits of a batch say.
+    fn await_room<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        bytes: usize,
+        time: Duration,
+    ) -> (MutexGuard<'a, State>, Result<(), DropReason>) {
+        let deadline = Instant::now().checked_add(time);
+        state.blocked += 1;
+        self.wake.notify_all();
+        loop {
+            let left = deadline
+                .map_or(time, |deadline| deadline.saturating_duration_since(Instant::now()));
+            let room = self.make_room(&mut state, bytes);
+            if room != Err(DropReason::Overflow) || left.is_zero() {
+                state.blocked -= 1;
+                return (state, room);
+            }
+            state = wait(&self.room, state, left);
         }
     }
 
@@ -254,76 +257,130 @@ impl Queue {
     }
 
     fn enough(&self, state: &State) -> bool {
-        state.waiting >= self.due.entries_max
+        state.blocked > 0
+            || state.waiting >= self.due.entries_max
             || state.waiting_bytes >= self.due.bytes_max
             || state.chunks.len() > 1 && state.next_batch_is_full(&self.due)
     }
 
     /// Waits until a batch is due and takes it. `None` means that the queue is closed and empty, or abandoned.
     pub fn take(&self) -> Option<Batch> {
+        match self.take_by(None, None) {
+            Taken::Batch(batch) => Some(batch),
+            Taken::Nothing | Taken::Ended => None,
+        }
+    }
+
+    /// As [`Self::take`], but waits no longer than to `deadline`, and returns when somebody has asked for a flush
+    /// since `asked`, also if there is nothing to take.
+    pub fn take_by(&self, deadline: Option<Instant>, asked: Option<Asked>) -> Taken {
         let mut state = self.lock();
         loop {
             if state.abandoned {
-                return None;
+                return Taken::Ended;
             }
-            let Some(oldest) = state.chunks.front() else {
-                if state.closed {
-                    return None;
+            let age_left = state
+                .chunks
+                .front()
+                .map(|oldest| self.due.age_max.saturating_sub(oldest.opened.elapsed()));
+            let is_asked = asked.is_some_and(|asked| asked.flushes != state.flushes);
+            match age_left {
+                Some(left) if left.is_zero() || state.is_pressed() || self.enough(&state) => {
+                    return Taken::Batch(state.cut(&self.due));
                 }
-                state.sender = Sender::AwaitsFirst;
-                state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
-                state.sender = Sender::Away;
-                continue;
-            };
-            let remaining = self.due.age_max.saturating_sub(oldest.opened.elapsed());
-            let due = remaining.is_zero()
-                || state.closed
-                || state.left < state.flush_before
-                || self.enough(&state);
-            if due {
-                return Some(state.cut(&self.due));
+                None if state.closed => return Taken::Ended,
+                _ if is_asked => return Taken::Nothing,
+                _ => {}
             }
-            state.sender = Sender::AwaitsEnough;
-            state =
-                self.wake.wait_timeout(state, remaining).unwrap_or_else(PoisonError::into_inner).0;
+            let time_left =
+                deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if time_left.is_some_and(|left| left.is_zero()) {
+                return Taken::Nothing;
+            }
+            let patience = age_left.into_iter().chain(time_left).min().unwrap_or(Duration::MAX);
+            state.sender =
+                if age_left.is_some() { Sender::AwaitsEnough } else { Sender::AwaitsFirst };
+            state = wait(&self.wake, state, patience);
             state.sender = Sender::Away;
         }
     }
 
+    /// Takes a batch of what is left, also from a queue that was abandoned. Does not wait.
+    pub fn take_rest(&self) -> Option<Batch> {
+        let mut state = self.lock();
+        (!state.chunks.is_empty()).then(|| state.cut(&self.due))
+    }
+
     /// Decides the fate of a batch; its memory is kept for the lines to come.
     pub fn settle(&self, batch: Batch, settlement: Settlement) {
-        let delivered = settlement.delivered.min(batch.entries);
-        let bytes = batch.bytes();
         let mut state = self.lock();
-        state.in_flight -= batch.entries.min(state.in_flight);
-        state.in_flight_bytes -= bytes.min(state.in_flight_bytes);
-        state.in_flight_first += batch.entries;
-        state.delivered += delivered;
-        state.dropped.add(settlement.rest, batch.entries - delivered);
-        for chunk in batch.chunks {
-            state.recycle(chunk.bytes);
-        }
-        self.tell_flushers(state);
+        let entries = state.land(batch);
+        state.settle(entries, settlement);
+        self.tell(state);
+    }
+
+    /// Puts a batch back to where it was taken from.
+    pub fn put_back(&self, batch: Batch) {
+        self.lock().put_back(batch);
     }
 
     /// Drops everything that waits. What is in flight is for the sender to settle.
     pub fn discard(&self, reason: DropReason) {
         let mut state = self.lock();
-        let waiting = std::mem::take(&mut state.waiting);
-        state.waiting_bytes = 0;
-        state.left += waiting;
-        state.dropped.add(reason, waiting);
-        let chunks = std::mem::take(&mut state.chunks);
-        self.tell_flushers(state);
+        let chunks = state.discard(reason);
+        self.tell(state);
         drop(chunks);
     }
 
-    fn tell_flushers(&self, state: MutexGuard<'_, State>) {
-        let flushers = state.flushers;
+    /// Something left the queue: tells those who wait for that.
+    fn tell(&self, state: MutexGuard<'_, State>) {
+        let (flushers, blocked) = (state.flushers, state.blocked);
         drop(state);
         if flushers > 0 {
             self.settled.notify_all();
         }
+        if blocked > 0 {
+            self.room.notify_all();
+        }
+    }
+
+    /// A batch is on disk: its memory is free, and its records count as spooled.
+    pub fn spooled(&self, batch: Batch) {
+        let mut state = self.lock();
+        state.spool(batch);
+        self.tell(state);
+    }
+
+    /// All that was [spooled](Self::spooled) so far is synced to the disk.
+    pub fn synced(&self) {
+        let mut state = self.lock();
+        state.synced_before = state.first_not_spooled();
+        self.tell(state);
+    }
+
+    /// Records that an earlier process left on disk are ours to deliver.
+    pub fn recovered(&self, records: u64) {
+        let mut state = self.lock();
+        state.accepted += records;
+        state.recovered += records;
+        state.recovered_spooled += records;
+    }
+
+    /// The spool gave up so many of its oldest records: those of earlier processes come before ours.
+    pub fn drop_spooled(&self, records: u64, reason: DropReason) {
+        let mut state = self.lock();
+        let recovered = records.min(state.recovered_spooled);
+        state.unspool(SpooledRecords { own: records - recovered, recovered });
+        state.settle(records, Settlement::dropped(reason));
+        self.tell(state);
+    }
+
+    /// Decides the fate of spooled records, in their order.
+    pub fn settle_spooled(&self, records: SpooledRecords, settlement: Settlement) {
+        let mut state = self.lock();
+        state.unspool(records);
+        state.settle(records.own + records.recovered, settlement);
+        self.tell(state);
     }
 
     /// What was asked for so far. To be taken before an attempt, for the [`Self::pause`] after it.
@@ -349,43 +406,50 @@ impl Queue {
             if is_asked || remaining.is_zero() {
                 return Pause::Over;
             }
-            state =
-                self.wake.wait_timeout(state, remaining).unwrap_or_else(PoisonError::into_inner).0;
+            state = wait(&self.pause, state, remaining);
         }
     }
 
     /// Has everything sent that is there, and waits for it: how many of these records are still not settled.
     pub fn flush(&self, timeout: Duration) -> u64 {
+        self.await_all(timeout, State::unsettled_before)
+    }
+
+    /// Has everything spooled and synced that is there, and waits for it: how many of these records are neither that
+    /// nor settled. Without a spool it is a [flush](Self::flush).
+    pub fn persist(&self, timeout: Duration) -> u64 {
+        self.await_all(timeout, State::unsafe_before)
+    }
+
+    /// Asks for a flush and waits until `left` of the records that are there now is 0; what it is at last.
+    fn await_all(&self, timeout: Duration, left: impl Fn(&State, u64) -> u64) -> u64 {
         let deadline = Instant::now().checked_add(timeout);
         let mut state = self.lock();
         let before = state.entered;
-        if state.unsettled_before(before) == 0 {
+        if left(&state, before) == 0 {
             return 0;
         }
         state.flush_before = state.flush_before.max(before);
         state.flushes += 1;
         state.flushers += 1;
-        self.wake.notify_one();
+        self.wake.notify_all();
+        self.pause.notify_all();
         loop {
-            let unsettled = state.unsettled_before(before);
+            let left = left(&state, before);
             let remaining = deadline
                 .map_or(timeout, |deadline| deadline.saturating_duration_since(Instant::now()));
-            if unsettled == 0 || remaining.is_zero() {
+            if left == 0 || remaining.is_zero() {
                 state.flushers -= 1;
-                return unsettled;
+                return left;
             }
-            state = self
-                .settled
-                .wait_timeout(state, remaining)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            state = wait(&self.settled, state, remaining);
         }
     }
 
     /// Takes no more records; the sender ends once it has sent what is there.
     pub fn close(&self) {
         self.lock().closed = true;
-        self.wake.notify_one();
+        self.wake_all();
     }
 
     /// Closes, and has the sender end as soon as it can, whatever is left.
@@ -394,7 +458,13 @@ impl Queue {
         state.closed = true;
         state.abandoned = true;
         drop(state);
-        self.wake.notify_one();
+        self.wake_all();
+    }
+
+    fn wake_all(&self) {
+        self.wake.notify_all();
+        self.pause.notify_all();
+        self.room.notify_all();
     }
 
     /// Whether [`Self::abandon`] was called.
@@ -406,14 +476,12 @@ impl Queue {
     /// The account at this moment.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        let state = self.lock();
-        Counters {
-            accepted: state.accepted,
-            delivered: state.delivered,
-            queued: state.waiting + state.in_flight,
-            queued_bytes: state.waiting_bytes + state.in_flight_bytes,
-            dropped: state.dropped,
-        }
+        self.lock().counters()
+    }
+
+    /// Begins the account anew: what is here now counts as accepted, all else never was.
+    pub fn reset_counters(&self) {
+        self.lock().reset_counters();
     }
 
     /// A thread that panicked while it held the lock has left nothing half done that matters more than logging on.
@@ -422,70 +490,13 @@ impl Queue {
     }
 }
 
-impl State {
-    fn asked(&self) -> Asked {
-        Asked { flushes: self.flushes, closed: self.closed }
-    }
-
-    fn drop_oldest(&mut self) -> bool {
-        let Some(chunk) = self.chunks.front_mut() else { return false };
-        let bytes = chunk.drop_first();
-        if chunk.entries == 0
-            && let Some(chunk) = self.chunks.pop_front()
-        {
-            self.recycle(chunk.bytes);
-        }
-        self.waiting -= 1;
-        self.waiting_bytes -= bytes;
-        self.left += 1;
-        self.dropped.add(DropReason::Overflow, 1);
-        true
-    }
-
-    fn recycle(&mut self, mut buffer: Vec<u8>) {
-        if self.spare.len() < SPARE_CHUNKS_MAX && buffer.capacity() <= CHUNK_BYTES {
-            buffer.clear();
-            self.spare.push(buffer);
-        }
-    }
-
-    /// How many chunks, from the front, make up the next batch.
-    fn batch_chunks(&self, due: &Due) -> usize {
-        let (mut entries, mut bytes) = (0, 0);
-        let fitting = self.chunks.iter().take_while(|chunk| {
-            entries += chunk.entries;
-            bytes += chunk.len();
-            entries <= due.entries_max && bytes <= due.bytes_max
-        });
-        fitting.count().max(1)
-    }
-
-    fn next_batch_is_full(&self, due: &Due) -> bool {
-        self.batch_chunks(due) < self.chunks.len()
-    }
-
-    /// Takes the next batch out; there must be a chunk.
-    fn cut(&mut self, due: &Due) -> Batch {
-        let count = self.batch_chunks(due).min(self.chunks.len());
-        let chunks: Vec<Chunk> = self.chunks.drain(..count).collect();
-        let batch = Batch { entries: chunks.iter().map(|chunk| chunk.entries).sum(), chunks };
-        let bytes = batch.bytes();
-        if self.in_flight == 0 {
-            self.in_flight_first = self.left;
-        }
-        self.waiting -= batch.entries;
-        self.waiting_bytes -= bytes;
-        self.left += batch.entries;
-        self.in_flight += batch.entries;
-        self.in_flight_bytes += bytes;
-        batch
-    }
-
-    /// How many lines with a number below `before` are not settled.
-    fn unsettled_before(&self, before: u64) -> u64 {
-        let oldest = if self.in_flight > 0 { self.in_flight_first } else { self.left };
-        before.saturating_sub(oldest)
-    }
+/// Waits on a condition variable with a patience that may be endless.
+fn wait<'a>(
+    condition: &Condvar,
+    state: MutexGuard<'a, State>,
+    patience: Duration,
+) -> MutexGuard<'a, State> {
+    condition.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner).0
 }
 
 #[cfg(test)]

@@ -21,3 +21,6 @@ pub const BODY_BYTES_MAX: usize = 64 * RECORD_BYTES_MAX;
 
 /// Most rejections that are reported one by one for a body; the rest are counted.
 pub const REJECTIONS_REPORTED_MAX: usize = 100;
+
+/// Longest name of a flow, in characters. The id, eight characters and a dash longer, is typed into searches.
+pub const FLOW_NAME_CHARACTERS_MAX: usize = 100;

@@ -43,7 +43,7 @@ pub(crate) async fn reserve<'a>(
     let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let share = length.unwrap_or(BODY_BYTES_UNKNOWN);
     if share > BODY_BYTES_MAX {
-        return Err(too_large());
+        return Err(too_large(BODY_BYTES_MAX));
     }
     let share = u32::try_from(share).unwrap_or(u32::MAX);
     match timeout(BODY_WAIT, budget.acquire_many(share)).await {
@@ -52,15 +52,15 @@ pub(crate) async fn reserve<'a>(
     }
 }
 
-/// Reads the body as it was sent.
-pub(crate) async fn read(body: Body) -> Result<Bytes, ApiError> {
-    match timeout(BODY_TIME_MAX, axum::body::to_bytes(body, BODY_BYTES_MAX)).await {
+/// Reads the body as it was sent, at most so many bytes.
+pub(crate) async fn read(body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {
+    match timeout(BODY_TIME_MAX, axum::body::to_bytes(body, bytes_max)).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) => {
             let too_long = std::error::Error::source(&error)
                 .is_some_and(|source| source.to_string().contains("length limit"));
             Err(if too_long {
-                too_large()
+                too_large(bytes_max)
             } else {
                 ApiError::body(format!("the body could not be read: {error}"))
             })
@@ -73,11 +73,10 @@ pub(crate) async fn read(body: Body) -> Result<Bytes, ApiError> {
     }
 }
 
-fn too_large() -> ApiError {
-    let message = format!(
-        "the body is too large, expected at most {BODY_BYTES_MAX} bytes after decompression"
-    );
-    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
+fn too_large(bytes_max: usize) -> ApiError {
+    ApiError::too_large(format!(
+        "the body is too large, expected at most {bytes_max} bytes after decompression"
+    ))
 }
 
 /// The compression that the headers name.
@@ -114,7 +113,11 @@ fn capped<'a>(decoder: impl Read, name: &str) -> Result<Cow<'a, [u8]>, ApiError>
         .take(BODY_BYTES_MAX as u64 + 1)
         .read_to_end(&mut content)
         .map_err(|error| broken(name, &error))?;
-    if content.len() > BODY_BYTES_MAX { Err(too_large()) } else { Ok(Cow::Owned(content)) }
+    if content.len() > BODY_BYTES_MAX {
+        Err(too_large(BODY_BYTES_MAX))
+    } else {
+        Ok(Cow::Owned(content))
+    }
 }
 
 fn broken(name: &str, error: &std::io::Error) -> ApiError {

@@ -5,6 +5,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
+use millpond_protocols::BodyError;
 use millpond_store::{AppendError, QueryError};
 use serde::Serialize;
 
@@ -46,6 +47,10 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, "invalid_body", message)
     }
 
+    pub(crate) fn too_large(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
+    }
+
     pub(crate) fn overloaded(message: impl Into<String>) -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "overloaded", message)
             .retry_after(RETRY_OVERLOADED_SECONDS)
@@ -73,6 +78,15 @@ impl IntoResponse for ApiError {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
+    }
+}
+
+impl From<BodyError> for ApiError {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge => Self::too_large(error.to_string()),
+            _ => Self::body(error.to_string()),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! `POST /api/v1/ingest`: body -> records -> store.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Json,
@@ -9,12 +9,14 @@ use axum::{
     http::{HeaderMap, header::CONTENT_TYPE},
 };
 use bytes::Bytes;
+use millpond_protocols::{Defaults, Entry, Format, read};
 use millpond_record::{
-    Body as Records, BodyFormat, Decoded, Timestamp, limits::REJECTIONS_REPORTED_MAX,
+    Decoded, TextAttribute, Timestamp,
+    limits::{BODY_BYTES_MAX, REJECTIONS_REPORTED_MAX},
 };
 use millpond_store::{Batch, BatchBuilder};
 use millpond_wire::{IdempotencyKey, header::IDEMPOTENCY_KEY};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     App,
@@ -24,10 +26,27 @@ use crate::{
     error::ApiError,
     keys::Scope,
     limits::BODY_BYTES_INLINE,
+    logs::Parameters,
 };
 
+/// How the body is written, and what its records say where they say nothing themselves.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct IngestParameters {
+    format: Option<String>,
+    service: Option<String>,
+    environment: Option<String>,
+    level: Option<String>,
+    dataset: Option<String>,
+    tags: Option<String>,
+    user_id: Option<String>,
+    session_id: Option<String>,
+    request_id: Option<String>,
+    flow_id: Option<String>,
+}
+
 /// What became of a batch.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(crate) struct Ingested {
     accepted: usize,
     /// The first [`REJECTIONS_REPORTED_MAX`].
@@ -38,36 +57,40 @@ pub(crate) struct Ingested {
 
 #[derive(Debug, Serialize)]
 struct Rejected {
-    /// Place in the body, from 0.
+    /// Place among the entries of the body, from 0.
     index: usize,
+    /// From 1; of formats that have lines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
     reason: String,
 }
 
 pub(crate) async fn ingest(
     State(app): State<App>,
     caller: Caller,
+    Parameters(parameters): Parameters<IngestParameters>,
     headers: HeaderMap,
     request: Body,
 ) -> Result<Json<Ingested>, ApiError> {
     caller.require(Scope::Ingest)?;
     let key = idempotency_key(&headers)?;
     let encoding = body::encoding(&headers)?;
-    let format = format(&headers);
+    let format = parameters.format(&headers)?;
+    let defaults = parameters.defaults()?;
     let _share = body::reserve(&app.bodies, &headers).await?;
-    let bytes = body::read(request).await?;
-    let observed = clock::now();
-    let (batch, mut answer) =
-        if matches!(encoding, Encoding::Identity) && bytes.len() < BODY_BYTES_INLINE {
-            decode(&bytes, encoding, format, observed)?
-        } else {
-            let turn = Arc::clone(&app.decoding).acquire_owned().await;
-            let decoding = tokio::task::spawn_blocking(move || {
-                let decoded = decode(&bytes, encoding, format, observed);
-                drop(turn);
-                decoded
-            });
-            decoding.await.map_err(|error| ApiError::internal(error.to_string()))??
-        };
+    let bytes = body::read(request, BODY_BYTES_MAX).await?;
+    let reading = Reading { encoding, format, defaults, observed: clock::now() };
+    let (batch, mut answer) = if reading.is_light(&bytes) {
+        reading.decode(&bytes)?
+    } else {
+        let turn = Arc::clone(&app.decoding).acquire_owned().await;
+        let decoding = tokio::task::spawn_blocking(move || {
+            let decoded = reading.decode(&bytes);
+            drop(turn);
+            decoded
+        });
+        decoding.await.map_err(|error| ApiError::internal(error.to_string()))??
+    };
     let appended = app.store.append(&caller.project, key, batch).await?;
     answer.duplicate = appended.duplicate;
     Ok(Json(answer))
@@ -82,44 +105,76 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, ApiErr
         .map_err(|error: millpond_wire::IdempotencyKeyError| invalid(error.to_string()))
 }
 
-/// Line by line only where the client says so: otherwise a broken array would become many broken lines.
-fn format(headers: &HeaderMap) -> BodyFormat {
-    let content_type =
-        headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match media_type.as_str() {
-        "application/x-ndjson"
-        | "application/ndjson"
-        | "application/jsonl"
-        | "application/x-jsonlines" => BodyFormat::JsonLines,
-        _ => BodyFormat::Json,
+impl IngestParameters {
+    /// The format that is named, else that of the content type, else JSON. A body is never guessed at: a broken array
+    /// would become many broken lines.
+    fn format(&self, headers: &HeaderMap) -> Result<Format, ApiError> {
+        if let Some(name) = &self.format {
+            return name.parse().map_err(|error| ApiError::parameter(format!("format: {error}")));
+        }
+        let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        Ok(content_type.and_then(Format::of_content_type).unwrap_or(Format::Json))
+    }
+
+    fn defaults(&self) -> Result<Defaults, ApiError> {
+        let mut defaults = Defaults::default();
+        for (attribute, text) in [
+            (TextAttribute::Service, &self.service),
+            (TextAttribute::Environment, &self.environment),
+            (TextAttribute::Dataset, &self.dataset),
+            (TextAttribute::UserId, &self.user_id),
+            (TextAttribute::SessionId, &self.session_id),
+            (TextAttribute::RequestId, &self.request_id),
+            (TextAttribute::FlowId, &self.flow_id),
+        ] {
+            let set = defaults.set_text(attribute, text.as_deref().unwrap_or_default());
+            set.map_err(|error| ApiError::parameter(error.to_string()))?;
+        }
+        if let Some(level) = &self.level {
+            let set = defaults.set_level(level);
+            set.map_err(|error| ApiError::parameter(format!("level: {error}")))?;
+        }
+        for tag in self.tags.iter().flat_map(|tags| tags.split(',')) {
+            let added = defaults.add_tag(tag.trim());
+            added.map_err(|error| ApiError::parameter(error.to_string()))?;
+        }
+        Ok(defaults)
     }
 }
 
-fn decode(
-    bytes: &Bytes,
+/// All that there is to know about a body but its bytes.
+struct Reading {
     encoding: Encoding,
-    format: BodyFormat,
+    format: Format,
+    defaults: Defaults,
     observed: Timestamp,
-) -> Result<(Batch, Ingested), ApiError> {
-    let bytes = body::decompress(bytes, encoding)?;
-    let text: Cow<'_, str> = String::from_utf8_lossy(&bytes);
-    let mut builder = BatchBuilder::new(observed);
-    let mut answer =
-        Ingested { accepted: 0, rejected: Vec::new(), rejected_count: 0, duplicate: false };
-    let records =
-        Records::new(&text, format, observed).map_err(|error| ApiError::body(error.to_string()))?;
-    for (index, item) in records.enumerate() {
-        match item.map_err(|error| ApiError::body(error.to_string()))? {
-            (Decoded::Record(record), json) => builder.push(&record, json),
-            (Decoded::Rejected(rejection), _) => {
+}
+
+impl Reading {
+    /// Whether decoding takes so little that nobody notices: a small body whose records are no larger than itself.
+    fn is_light(&self, bytes: &Bytes) -> bool {
+        matches!(self.encoding, Encoding::Identity)
+            && matches!(self.format, Format::Json | Format::Jsonl)
+            && self.defaults.is_empty()
+            && bytes.len() < BODY_BYTES_INLINE
+    }
+
+    fn decode(&self, bytes: &Bytes) -> Result<(Batch, Ingested), ApiError> {
+        let bytes = body::decompress(bytes, self.encoding)?;
+        let mut builder = BatchBuilder::new(self.observed);
+        let mut answer = Ingested::default();
+        let mut take = |entry: Entry<'_>| match entry.decoded {
+            Decoded::Record(record) => builder.push(&record, entry.json),
+            Decoded::Rejected(rejection) => {
                 answer.rejected_count += 1;
                 if answer.rejected.len() < REJECTIONS_REPORTED_MAX {
-                    answer.rejected.push(Rejected { index, reason: rejection.to_string() });
+                    let (index, line) = (entry.index, entry.line);
+                    answer.rejected.push(Rejected { index, line, reason: rejection.to_string() });
                 }
             }
-        }
+        };
+        read(self.format, &bytes, &self.defaults, self.observed, &mut take)?;
+        answer.accepted = builder.len();
+        Ok((builder.finish(), answer))
     }
-    answer.accepted = builder.len();
-    Ok((builder.finish(), answer))
 }

@@ -7,6 +7,7 @@ mod auth;
 mod body;
 mod clock;
 mod error;
+mod flows;
 mod ingest;
 mod keys;
 mod limits;
@@ -169,6 +170,7 @@ impl Server {
 fn router(app: App) -> Router {
     Router::new()
         .route(millpond_wire::INGEST_PATH, post(ingest::ingest))
+        .route("/api/v1/flows", post(flows::create))
         .route("/api/v1/logs", get(logs::search))
         .route("/api/v1/logs/trace/{trace_id}", get(logs::trace))
         .route("/api/v1/logs/aggregated", get(logs::aggregated))

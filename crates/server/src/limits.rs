@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use millpond_record::limits::FLOW_NAME_CHARACTERS_MAX;
+
 /// Bytes of bodies, as they were sent, that are being read at the same time. Further requests wait.
 pub(crate) const BODIES_BYTES_MAX: usize = 128 << 20;
 
@@ -18,9 +20,12 @@ pub(crate) const BODY_TIME_MAX: Duration = Duration::from_secs(120);
 /// its columns: 768 MiB at the worst. Further ones wait.
 pub(crate) const DECODING_MAX: usize = 4;
 
-/// Uncompressed bodies below this size are decoded at once; the others on a thread of their own, so that nobody has to
+/// Uncompressed JSON below this size is decoded at once; other bodies on a thread of their own, so that nobody has to
 /// wait for them.
 pub(crate) const BODY_BYTES_INLINE: usize = 32 << 10;
+
+/// Largest body that asks for a flow: a name of the greatest length, every character escaped, and as much again.
+pub(crate) const FLOW_BODY_BYTES_MAX: usize = 24 * FLOW_NAME_CHARACTERS_MAX;
 
 /// What `Retry-After` says when too much is waiting.
 pub(crate) const RETRY_OVERLOADED_SECONDS: u64 = 1;

@@ -3,7 +3,6 @@
 #[path = "../../client/examples/support/mod.rs"]
 mod support;
 
-use millpond::fork;
 use support::{client, measure, sink};
 use tracing_subscriber::layer::SubscriberExt as _;
 
@@ -20,14 +19,7 @@ fn event(number: u64) {
 
 fn main() {
     let address = sink();
-    for (name, in_span, hooks) in [
-        ("info!, 5 fields", false, false),
-        ("info!, 5 fields, in a span", true, false),
-        ("info!, 5 fields, fork hooks", false, true),
-    ] {
-        if hooks {
-            fork::trust_hooks();
-        }
+    for (name, in_span) in [("info!, 5 fields", false), ("info!, 5 fields, in a span", true)] {
         let client = client(address);
         let subscriber =
             tracing_subscriber::registry().with(millpond_tracing::layer(client.clone()));

@@ -143,6 +143,8 @@ fn elements(reader: &mut Reader<'_>) -> Result<u64, SyntaxError> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const NOW: Duration = Duration::from_secs(1_000_000_000);
@@ -225,6 +227,19 @@ mod tests {
         ] {
             assert_eq!(verdict(status, Some("9"), ""), Verdict::Refused(refusal), "{status}");
             assert_eq!(refusal.is_settings(), is_settings, "{status}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_answered_has_a_verdict_and_only_a_success_delivers(
+            status in any::<u16>(),
+            retry_after in proptest::option::of(".{0,40}"),
+            body in r#"(\{|\}|\[|\]|,|:|"accepted"|"rejected"|"rejected_count"|[0-9]{1,25}|null|\PC){0,20}"#,
+        ) {
+            let verdict = verdict(status, retry_after.as_deref(), &body);
+            let delivers = matches!(verdict, Verdict::Delivered { .. });
+            prop_assert!(!delivers || (200..300).contains(&status));
         }
     }
 }

@@ -13,7 +13,7 @@ use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
-        Arc, Condvar, Mutex,
+        Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -42,6 +42,8 @@ pub enum Reply {
     Hang,
     /// 413 if there are more records than that, else it is accepted.
     AtMost(usize),
+    /// This status if one of the records has this in it, else it is accepted.
+    Poisoned(u16, &'static str),
 }
 
 /// A request as it came.
@@ -128,7 +130,8 @@ impl Server {
 
     /// Lets the requests go on that hang; they are accepted.
     pub fn release(&self) {
-        self.shared.state.lock().unwrap().released = true;
+        // Also at the end of a test that has failed.
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner).released = true;
         self.shared.changed.notify_all();
     }
 
@@ -242,6 +245,11 @@ fn answer(shared: &Shared, request: &Request) -> Option<Answer> {
         Reply::AtMost(lines) if known.is_none() && request.lines.len() > lines => {
             return Some((413, &[], String::new()));
         }
+        Reply::Poisoned(status, poison)
+            if known.is_none() && request.lines.iter().any(|line| line.contains(poison)) =>
+        {
+            return Some((status, &[], String::new()));
+        }
         Reply::Reject(rejected) => known.unwrap_or((request.lines.len() - rejected, rejected)),
         _ => known.unwrap_or((request.lines.len(), 0)),
     };
@@ -256,7 +264,7 @@ fn answer(shared: &Shared, request: &Request) -> Option<Answer> {
 }
 
 /// A builder for a server at this address that waits for nothing but what the test asks for: batches are sent when
-/// they are flushed, and failed ones again at once.
+/// they are flushed, and failed ones again at once. It says nothing of its own.
 pub fn builder(address: SocketAddr) -> Builder {
     Client::builder()
         .endpoint(format!("http://{address}"))
@@ -264,6 +272,8 @@ pub fn builder(address: SocketAddr) -> Builder {
         .batch_age(Duration::from_secs(3600))
         .retry_delay(Duration::ZERO, Duration::ZERO)
         .shutdown_timeout(Duration::ZERO)
+        .breaker(u32::MAX, Duration::ZERO)
+        .loss_reports(false)
 }
 
 /// A client for the server, as [`builder`] makes it.
@@ -275,6 +285,14 @@ pub fn log(client: &Client, messages: impl IntoIterator<Item = usize>) {
     for message in messages {
         client.info(message.to_string()).send();
     }
+}
+
+/// With this limit, [`log_too_large`] logs a record that can't be made to fit.
+pub const LOG_BYTES_MAX: usize = 2048;
+
+/// Logs a record that is dropped as too large: an attribute alone is.
+pub fn log_too_large(client: &Client) {
+    client.info("m").user_id(&"x".repeat(2 * LOG_BYTES_MAX)).send();
 }
 
 pub fn flush(client: &Client) {

@@ -1,6 +1,6 @@
 //! What the queue promises, seen from its public methods.
 
-use std::{sync::Arc, thread};
+use std::{collections::VecDeque, sync::Arc, thread};
 
 use proptest::prelude::*;
 
@@ -30,7 +30,8 @@ fn delivered(queue: &Queue, batch: Batch) {
 }
 
 fn is_balanced(counters: &Counters) -> bool {
-    counters.accepted == counters.delivered + counters.queued + counters.dropped.total()
+    counters.accepted
+        == counters.delivered + counters.queued + counters.spooled + counters.dropped.total()
 }
 
 #[test]
@@ -154,13 +155,90 @@ fn lines_of_many_threads_come_out_whole_and_in_the_order_of_each() {
     writers.into_iter().for_each(|writer| writer.join().unwrap());
 }
 
+#[test]
+fn a_caller_that_may_wait_gets_the_room_that_a_settled_batch_leaves() {
+    let limits = Limits { bytes_max: 8, entries_max: 3 };
+    let queue = Arc::new(Queue::new(limits, Overflow::Block(NEVER), DUE));
+    push(&queue, &["a", "b", "c"]);
+    let pushing = Arc::clone(&queue);
+    let pushed = thread::spawn(move || pushing.push(&[b"d\n"]));
+    // Three lines are not due by themselves: the one that waits makes them so.
+    let batch = queue.take().unwrap();
+    assert_eq!(batch.entries(), 3);
+    assert_eq!(queue.counters().accepted, 3);
+    delivered(&queue, batch);
+    assert_eq!(pushed.join().unwrap(), Pushed::Queued);
+    assert!(is_balanced(&queue.counters()));
+}
+
+#[test]
+fn a_caller_waits_for_room_until_its_time_is_over_and_never_for_what_can_not_fit() {
+    let limits = Limits { bytes_max: 8, entries_max: 3 };
+    let queue = Queue::new(limits, Overflow::Block(Duration::from_millis(1)), DUE);
+    push(&queue, &["a", "b", "c"]);
+    assert_eq!(queue.push(&[b"d\n"]), Pushed::Dropped(DropReason::Overflow));
+    let queue = Arc::new(Queue::new(limits, Overflow::Block(NEVER), DUE));
+    assert_eq!(queue.push(&[b"larger than it all\n"]), Pushed::Dropped(DropReason::Overflow));
+    push(&queue, &["a", "b", "c"]);
+    let pushing = Arc::clone(&queue);
+    let pushed = thread::spawn(move || pushing.push(&[b"d\n"]));
+    let batch = queue.take().unwrap();
+    queue.close();
+    assert_eq!(pushed.join().unwrap(), Pushed::Dropped(DropReason::Closed));
+    delivered(&queue, batch);
+}
+
+#[test]
+fn one_who_takes_is_told_when_there_is_nothing_in_time() {
+    let queue = queue();
+    let soon = || Some(Instant::now());
+    assert!(matches!(queue.take_by(soon(), None), Taken::Nothing));
+    push(&queue, &["a"]);
+    assert!(matches!(queue.take_by(soon(), None), Taken::Nothing));
+    let asked = queue.asked();
+    assert_eq!(queue.flush(Duration::ZERO), 1);
+    let Taken::Batch(batch) = queue.take_by(None, Some(asked)) else { panic!("flushed") };
+    assert!(matches!(queue.take_by(None, Some(asked)), Taken::Nothing));
+    queue.close();
+    assert!(matches!(queue.take_by(None, Some(queue.asked())), Taken::Ended));
+    delivered(&queue, batch);
+}
+
+#[test]
+fn records_are_safe_once_they_are_synced_and_flushed_once_they_are_settled() {
+    let queue = queue();
+    push(&queue, &["a", "b", "c", "d", "e"]);
+    let batch = queue.take().unwrap();
+    queue.spooled(batch);
+    assert_eq!(queue.persist(Duration::ZERO), 5);
+    queue.synced();
+    assert_eq!((queue.persist(Duration::ZERO), queue.flush(Duration::ZERO)), (1, 5));
+    let Taken::Batch(last) = queue.take_by(None, None) else { panic!("a flush makes it due") };
+    queue.spooled(last);
+    queue.synced();
+    assert_eq!((queue.persist(Duration::ZERO), queue.flush(Duration::ZERO)), (0, 5));
+    let own = |own| SpooledRecords { own, recovered: 0 };
+    queue.settle_spooled(own(4), Settlement { delivered: 4, rest: DropReason::Rejected });
+    assert_eq!(queue.flush(Duration::ZERO), 1);
+    queue.settle_spooled(own(1), Settlement::dropped(DropReason::Expired));
+    assert_eq!(queue.flush(Duration::ZERO), 0);
+    let counters = queue.counters();
+    assert_eq!((counters.delivered, counters.dropped.get(DropReason::Expired)), (4, 1));
+    assert!(is_balanced(&counters));
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Push(usize),
     Take,
     Settle(u64),
+    PutBack,
+    Spool,
+    Recover(u64),
+    SettleSpooled(SpooledRecords, u64),
     Refuse,
     Discard,
+    Reset,
 }
 
 proptest! {
@@ -173,8 +251,15 @@ proptest! {
                 6 => (0_usize..60).prop_map(Step::Push),
                 2 => Just(Step::Take),
                 2 => (0_u64..6).prop_map(Step::Settle),
+                1 => Just(Step::PutBack),
+                2 => Just(Step::Spool),
+                1 => (0_u64..9).prop_map(Step::Recover),
+                2 => (0_u64..5, 0_u64..5, 0_u64..9).prop_map(|(own, recovered, delivered)| {
+                    Step::SettleSpooled(SpooledRecords { own, recovered }, delivered)
+                }),
                 1 => Just(Step::Refuse),
                 1 => Just(Step::Discard),
+                1 => Just(Step::Reset),
             ],
             0..200,
         ),
@@ -183,6 +268,7 @@ proptest! {
         let queue = Queue::new(Limits { bytes_max: 200, entries_max: 12 }, overflow, Due { age_max: Duration::ZERO, ..DUE });
         let mut waiting: VecDeque<String> = VecDeque::new();
         let mut in_flight: Option<Batch> = None;
+        let mut spooled = SpooledRecords::default();
         let (mut accepted, mut settled) = (0, 0);
         for (number, step) in steps.into_iter().enumerate() {
             match step {
@@ -207,6 +293,37 @@ proptest! {
                     settled += count.min(batch.entries());
                     queue.settle(batch, Settlement { delivered: count, rest: DropReason::Rejected });
                 }
+                Step::PutBack => if let Some(batch) = in_flight.take() {
+                    for line in text(&batch).split_inclusive('\n').rev() {
+                        waiting.push_front(line.to_owned());
+                    }
+                    queue.put_back(batch);
+                }
+                Step::Spool => if let Some(batch) = in_flight.take() {
+                    spooled.own += batch.entries();
+                    queue.spooled(batch);
+                }
+                Step::Recover(records) => {
+                    accepted += records;
+                    spooled.recovered += records;
+                    queue.recovered(records);
+                }
+                Step::SettleSpooled(some, count) => {
+                    let some = SpooledRecords {
+                        own: some.own.min(spooled.own), recovered: some.recovered.min(spooled.recovered),
+                    };
+                    spooled.own -= some.own;
+                    spooled.recovered -= some.recovered;
+                    settled += count.min(some.own + some.recovered);
+                    queue.settle_spooled(some, Settlement { delivered: count, rest: DropReason::Rejected });
+                }
+                Step::Reset => {
+                    queue.reset_counters();
+                    let counters = queue.counters();
+                    accepted = counters.queued + counters.spooled;
+                    settled = 0;
+                    prop_assert_eq!(counters.recovered, spooled.recovered);
+                }
                 Step::Refuse => {
                     accepted += 1;
                     queue.refuse(DropReason::TooLarge);
@@ -223,6 +340,9 @@ proptest! {
             let flying = in_flight.as_ref().map_or((0, 0), |batch| (batch.entries(), batch.bytes()));
             prop_assert_eq!(counters.queued, waiting.len() as u64 + flying.0);
             prop_assert_eq!(counters.queued_bytes, waiting.iter().map(String::len).sum::<usize>() + flying.1);
+            prop_assert_eq!(counters.spooled, spooled.own + spooled.recovered);
+            // A flush waits exactly as long as something of ours has no fate.
+            prop_assert_eq!(queue.flush(Duration::ZERO) == 0, counters.queued + spooled.own == 0);
             prop_assert!(counters.queued <= 12 && counters.queued_bytes <= 200);
         }
     }

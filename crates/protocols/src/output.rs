@@ -1,0 +1,117 @@
+//! Where the formats put what they found: fills in the defaults, decodes, counts, and hands on.
+
+use millpond_record::{
+    Decoded, Rejection, Timestamp, decode, json::Reader, limits::BODY_BYTES_MAX,
+};
+
+use crate::Defaults;
+
+/// What stands at one place of a body.
+#[derive(Debug)]
+pub struct Entry<'a> {
+    /// Its place among the entries of the body, from 0.
+    pub index: usize,
+    /// The line on which it begins, from 1, where the format has lines.
+    pub line: Option<usize>,
+    /// The record, or why it is none.
+    pub decoded: Decoded<'a>,
+    /// The text that the record was decoded from; of no use when it is none.
+    pub json: &'a str,
+}
+
+/// The body as a whole can't be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BodyError {
+    /// It is JSON, or should be.
+    #[error(transparent)]
+    Json(#[from] millpond_record::BodyError),
+    /// There is nothing in it.
+    #[error("the body is empty, expected {0}")]
+    Empty(&'static str),
+    /// Its head does not say what it must.
+    #[error("{0}")]
+    Head(String),
+    /// What a format and the defaults add to each record makes them too large together.
+    #[error(
+        "the records of the body are more than {BODY_BYTES_MAX} bytes as JSON together, expected fewer in one body"
+    )]
+    TooLarge,
+}
+
+pub(crate) struct Output<'a> {
+    defaults: &'a Defaults,
+    observed: Timestamp,
+    take: &'a mut dyn FnMut(Entry<'_>),
+    index: usize,
+    /// Bytes of all texts so far. A body of two-byte lines would else become records of a hundred times its size.
+    bytes: usize,
+}
+
+impl<'a> Output<'a> {
+    pub(crate) fn new(
+        defaults: &'a Defaults,
+        observed: Timestamp,
+        take: &'a mut dyn FnMut(Entry<'_>),
+    ) -> Self {
+        Self { defaults, observed, take, index: 0, bytes: 0 }
+    }
+
+    /// When the body arrived.
+    pub(crate) fn observed(&self) -> Timestamp {
+        self.observed
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.index == 0
+    }
+
+    /// Takes the text of a record.
+    pub(crate) fn record(&mut self, line: Option<usize>, json: &str) -> Result<(), BodyError> {
+        let filled = self.defaults.fill(json);
+        let json = filled.as_deref().unwrap_or(json);
+        self.hand_on(line, decoded(json, self.observed), json)
+    }
+
+    /// Takes a record that was decoded already, and its text.
+    pub(crate) fn decoded(
+        &mut self,
+        line: Option<usize>,
+        record: Decoded<'_>,
+        json: &str,
+    ) -> Result<(), BodyError> {
+        match record {
+            Decoded::Record(_) if !self.defaults.is_empty() => self.record(line, json),
+            decoded => self.hand_on(line, decoded, json),
+        }
+    }
+
+    /// Takes what is no record.
+    pub(crate) fn rejected(
+        &mut self,
+        line: Option<usize>,
+        reason: impl Into<String>,
+    ) -> Result<(), BodyError> {
+        self.hand_on(line, Decoded::Rejected(Rejection(reason.into())), "")
+    }
+
+    fn hand_on(
+        &mut self,
+        line: Option<usize>,
+        decoded: Decoded<'_>,
+        json: &str,
+    ) -> Result<(), BodyError> {
+        self.bytes = self.bytes.saturating_add(json.len());
+        if self.bytes > BODY_BYTES_MAX {
+            return Err(BodyError::TooLarge);
+        }
+        (self.take)(Entry { index: self.index, line, decoded, json });
+        self.index += 1;
+        Ok(())
+    }
+}
+
+fn decoded(json: &str, observed: Timestamp) -> Decoded<'_> {
+    decode(&mut Reader::new(json), observed)
+        .unwrap_or_else(|error| Decoded::Rejected(Rejection(error.to_string())))
+}
