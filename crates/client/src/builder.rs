@@ -1,6 +1,6 @@
 //! How a client is set up.
 
-use std::{env, path::PathBuf, time::Duration};
+use std::{env, path::PathBuf, str::FromStr, time::Duration};
 
 use millpond_queue::{Due, Limits, Overflow, SpoolLimits};
 use millpond_record::{Level, TextAttribute, UNKNOWN_SERVICE};
@@ -12,8 +12,9 @@ use ureq::{
 };
 
 use crate::{
-    Client, TraceSource, context::ContextSettings, dsn::Dsn, engine::Settings, limits,
-    line::Prefix, proxy::ProxyChoice, supply::SpoolSettings,
+    Client, TraceSource, console, console::Printer, content, content::Policy,
+    context::ContextSettings, dsn::Dsn, engine::Settings, limits, line::Prefix, pipeline,
+    pipeline::Pipeline, proxy::ProxyChoice, supply::SpoolSettings,
 };
 
 /// Sets up a [`Client`]. Every setting has a default.
@@ -37,6 +38,11 @@ pub struct Builder {
     request_timeout: Duration,
     shutdown_timeout: Duration,
     context: ContextSettings,
+    pub(crate) content: content::Options,
+    pub(crate) pipeline: pipeline::Options,
+    pub(crate) local: console::Options,
+    /// The first variable of the environment that says something wrong.
+    wrong_variable: Option<BuildError>,
     attempts_max: Option<u32>,
     breaker_threshold: u32,
     breaker_reset: Duration,
@@ -83,6 +89,31 @@ pub enum BuildError {
     /// A limit that would let nothing pass.
     #[error("build client: `{0}` is zero, expected at least 1")]
     Zero(&'static str),
+    /// A limit that makes no sense.
+    #[error("build client: `{name}` is {value}, expected {min} to {max}")]
+    Range {
+        /// The limit.
+        name: &'static str,
+        /// What it was set to.
+        value: usize,
+        /// The least that it can be.
+        min: usize,
+        /// The most that it can be.
+        max: usize,
+    },
+    /// A rate that is no probability.
+    #[error("build client: the rate of `sample` is {0}, expected 0 to 1")]
+    SampleRate(String),
+    /// A variable of the environment says something that it can't.
+    #[error("build client: {name} is `{value}` in the environment, expected {expected}")]
+    Variable {
+        /// The variable.
+        name: &'static str,
+        /// What it says.
+        value: String,
+        /// What it could say.
+        expected: &'static str,
+    },
 }
 
 impl Default for Builder {
@@ -119,6 +150,10 @@ impl Builder {
             request_timeout: limits::REQUEST_TIMEOUT,
             shutdown_timeout: limits::SHUTDOWN_TIMEOUT,
             context: ContextSettings::default(),
+            content: content::Options::default(),
+            pipeline: pipeline::Options::default(),
+            local: console::Options::default(),
+            wrong_variable: None,
             attempts_max: None,
             breaker_threshold: limits::BREAKER_THRESHOLD,
             breaker_reset: limits::BREAKER_RESET,
@@ -136,14 +171,17 @@ impl Builder {
 
     /// The defaults, and what the environment says: `MILLPOND_DSN`, or `MILLPOND_ENDPOINT` and `MILLPOND_API_KEY`,
     /// which come before it; `MILLPOND_SERVICE`, `MILLPOND_ENVIRONMENT`, `MILLPOND_VERSION`; `MILLPOND_CA_FILE`, the
-    /// path of certificates in PEM; `MILLPOND_SPOOL_DIR`, the directory of the [spool](Self::spool). An empty variable says nothing.
+    /// path of certificates in PEM; `MILLPOND_SPOOL_DIR`, the directory of the [spool](Self::spool); `MILLPOND_MODE`
+    /// (`normal`, `development`, `silent`), `MILLPOND_CONSOLE` (`pretty`, `json`, `off`), `MILLPOND_MIN_LEVEL` (a
+    /// level) and `MILLPOND_REDACTION` (`off`, `keys`, `keys_and_values`). An empty variable says nothing;
+    /// [`Self::build`] fails if one says something else than it can.
     pub fn from_env() -> Self {
         Self::from_variables(|name| env::var(name).ok())
     }
 
     fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Self {
         let said = |name| variable(name).filter(|value| !value.is_empty());
-        Self {
+        let mut builder = Self {
             endpoint: said("MILLPOND_ENDPOINT"),
             api_key: said("MILLPOND_API_KEY"),
             service: said("MILLPOND_SERVICE"),
@@ -153,7 +191,21 @@ impl Builder {
             spool_directory: said("MILLPOND_SPOOL_DIR").map(PathBuf::from),
             ca: said("MILLPOND_CA_FILE").map_or(Ca::BuiltIn, |path| Ca::File(path.into())),
             ..Self::new()
-        }
+        };
+        let wrong = &mut builder.wrong_variable;
+        let mode = choice("MILLPOND_MODE", said, "normal, development or silent", wrong);
+        let console = choice("MILLPOND_CONSOLE", said, "pretty, json or off", wrong);
+        let min_level = choice(
+            "MILLPOND_MIN_LEVEL",
+            said,
+            "trace, debug, info, warn, error or critical",
+            wrong,
+        );
+        let redaction = choice("MILLPOND_REDACTION", said, "off, keys or keys_and_values", wrong);
+        builder.local = console::Options { mode: mode.unwrap_or_default(), console };
+        builder.min_level = min_level.unwrap_or(builder.min_level);
+        builder.content.redaction = redaction.unwrap_or_default();
+        builder
     }
 
     /// The server's address; `http://127.0.0.1:4480` by default.
@@ -356,8 +408,12 @@ impl Builder {
     /// The client. It does nothing until something is logged.
     ///
     /// # Errors
-    /// The endpoint is no address, the key is no header value, or a limit is zero.
+    /// The endpoint is no address, the key is no header value, a limit or a rate is out of its range, or a variable
+    /// of the environment says something wrong.
     pub fn build(self) -> Result<Client, BuildError> {
+        if let Some(error) = self.wrong_variable {
+            return Err(error);
+        }
         for (name, is_zero) in [
             ("queue_limits", self.limits.bytes_max == 0 || self.limits.entries_max == 0),
             ("batch_entries", self.due.entries_max == 0),
@@ -394,6 +450,7 @@ impl Builder {
             .into_iter()
             .filter_map(|(attribute, text)| Some((attribute, text?))),
         );
+        let policy = Policy::new(&self.content)?;
         let settings = Settings {
             url,
             api_key,
@@ -417,9 +474,28 @@ impl Builder {
             ca_certificates,
             prefix,
             context: self.context,
+            pipeline: Pipeline::new(&self.pipeline, &policy)?,
+            policy,
+            mode: self.local.mode,
+            printer: Printer::new(self.local),
         };
         Ok(Client::new(settings, self.min_level))
     }
+}
+
+/// What a variable that has a few values says; a wrong one is remembered unless another was before it.
+fn choice<T: FromStr>(
+    name: &'static str,
+    said: impl Fn(&'static str) -> Option<String>,
+    expected: &'static str,
+    wrong: &mut Option<BuildError>,
+) -> Option<T> {
+    let value = said(name)?;
+    let choice = value.parse().ok();
+    if choice.is_none() && wrong.is_none() {
+        *wrong = Some(BuildError::Variable { name, value, expected });
+    }
+    choice
 }
 
 fn ingest_url(endpoint: &str) -> Option<String> {
@@ -476,6 +552,7 @@ fn host_name() -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Console, ConsoleFormat, Mode, Redaction, console::Switch};
 
     #[test]
     fn an_endpoint_is_an_http_address() {
@@ -505,7 +582,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_is_asked_for_five_things() {
+    fn the_environment_is_asked_for_what_strings_say() {
         let builder = Builder::from_variables(|name| match name {
             "MILLPOND_VERSION" => Some(String::new()),
             name => Some(name.to_lowercase()),
@@ -515,5 +592,33 @@ mod tests {
         assert_eq!(builder.service.as_deref(), Some("millpond_service"));
         assert_eq!(builder.environment.as_deref(), Some("millpond_environment"));
         assert_eq!(builder.version, None);
+    }
+
+    #[test]
+    fn the_environment_chooses_and_a_wrong_choice_is_named() {
+        let from = |variables: &[(&str, &str)]| {
+            Builder::from_variables(|name| {
+                let said = variables.iter().find(|(known, _)| *known == name);
+                said.map(|(_, value)| (*value).to_owned())
+            })
+        };
+        let builder = from(&[
+            ("MILLPOND_MODE", "development"),
+            ("MILLPOND_CONSOLE", "json"),
+            ("MILLPOND_MIN_LEVEL", "WARNING"),
+            ("MILLPOND_REDACTION", "keys_and_values"),
+        ]);
+        let console = Console::new().format(ConsoleFormat::Json);
+        assert_eq!(builder.local.mode, Mode::Development);
+        assert_eq!(builder.local.console, Some(Switch::On(console)));
+        assert_eq!(builder.min_level, Level::Warn);
+        assert_eq!(builder.content.redaction, Redaction::KeysAndValues);
+        assert!(from(&[("MILLPOND_MODE", "")]).build().is_ok());
+        // What the program says in its place makes it no better.
+        let error = from(&[("MILLPOND_MODE", "dev"), ("MILLPOND_CONSOLE", "x")]);
+        assert_eq!(
+            error.mode(Mode::Normal).build().unwrap_err().to_string(),
+            "build client: MILLPOND_MODE is `dev` in the environment, expected normal, development or silent"
+        );
     }
 }

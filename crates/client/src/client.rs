@@ -13,12 +13,16 @@ use millpond_queue::DropReason;
 use millpond_record::{Level, Severity};
 
 use crate::{
-    BreakerState, Builder, Event, Flow, FlowError, LineWriter, Metrics, clock,
+    BreakerState, Builder, Event, Flow, FlowError, LineWriter, Metrics, Mode, clock,
     context::complete_from_context,
     diagnostics::is_own_thread,
     engine::{Engine, Lineage, Settings},
     fork,
+    metrics::Tally,
 };
+
+/// A least level above all levels.
+const NO_LEVEL: u8 = u8::MAX;
 
 /// Sends records to a Millpond server.
 ///
@@ -90,12 +94,13 @@ impl Client {
     }
 
     pub(crate) fn new(settings: Settings, level_min: Level) -> Self {
+        let level_min = if settings.mode == Mode::Silent { NO_LEVEL } else { level_min as u8 };
         fork::watch();
         let settings = Arc::new(settings);
         let shared = Shared {
             lineage: Lineage::new(&settings),
             settings,
-            level_min: AtomicU8::new(level_min as u8),
+            level_min: AtomicU8::new(level_min),
             closed: AtomicBool::new(false),
         };
         Self { shared: Arc::new(shared) }
@@ -107,8 +112,11 @@ impl Client {
         level as u8 >= self.shared.level_min.load(Ordering::Relaxed) && !is_own_thread()
     }
 
-    /// Changes the least level that is recorded, from now on.
+    /// Changes the least level that is recorded, from now on. A silent client stays silent.
     pub fn set_min_level(&self, level: Level) {
+        if self.shared.settings.mode == Mode::Silent {
+            return;
+        }
         self.shared.level_min.store(level as u8, Ordering::Relaxed);
     }
 
@@ -146,7 +154,7 @@ impl Client {
     pub fn log(&self, level: impl Into<Severity>, message: impl AsRef<str>) -> Event<'_> {
         let severity = level.into();
         let line = self.is_enabled(severity.level()).then(|| {
-            let mut line = LineWriter::begin(clock::now(), severity);
+            let mut line = self.begin(severity);
             line.message(message.as_ref());
             line
         });
@@ -155,25 +163,72 @@ impl Client {
 
     /// Records what `write` writes, in one call: for bindings and bridges from other logging libraries. `write` is
     /// not called below the least level, and no lock is held while it runs; a panic in it costs the record.
-    pub fn submit(&self, level: impl Into<Severity>, write: impl FnOnce(&mut LineWriter)) {
+    pub fn submit(&self, level: impl Into<Severity>, write: impl FnOnce(&mut LineWriter<'_>)) {
         let severity = level.into();
         if !self.is_enabled(severity.level()) {
             return;
         }
-        let mut line = LineWriter::begin(clock::now(), severity);
+        let mut line = self.begin(severity);
         match catch_unwind(AssertUnwindSafe(|| write(&mut line))) {
             Ok(()) => self.finish(line),
             Err(_) => self.panicked(line),
         }
     }
 
-    pub(crate) fn finish(&self, mut line: Box<LineWriter>) {
+    /// The record that would be sent, as JSON, for what `write` adds to a message: after redaction and
+    /// [`Builder::before_send`], whatever the mode, the least level and sampling say. Nothing is sent, printed or
+    /// counted. `None` if nothing would be sent.
+    ///
+    /// ```
+    /// use millpond::{Client, Level};
+    ///
+    /// let client = Client::builder().exclude_fields(["body"]).build()?;
+    /// let record = client.preview(Level::Info, "signed in", |line| {
+    ///     line.field("Set-Cookie", "sid=1");
+    ///     line.field("body", "…");
+    /// });
+    /// assert!(record.unwrap().ends_with(r#""fields":{"Set-Cookie":"[REDACTED]","body":"[EXCLUDED]"}}"#));
+    /// # Ok::<(), millpond::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn preview(
+        &self,
+        level: impl Into<Severity>,
+        message: impl AsRef<str>,
+        write: impl FnOnce(&mut LineWriter<'_>),
+    ) -> Option<String> {
+        let settings = &*self.shared.settings;
+        let mut line = self.begin(level.into());
+        line.message(message.as_ref());
+        let written = catch_unwind(AssertUnwindSafe(|| write(&mut line))).is_ok();
+        complete_from_context(&mut line, &settings.context);
+        let kept =
+            written && settings.pipeline.complete(&mut line, &settings.prefix, &Tally::default());
+        let bytes = if kept { line.finish(|_, pieces| pieces.concat()) } else { None };
+        line.recycle();
+        let json = String::from_utf8(bytes?).ok()?;
+        Some(json.trim_end().to_owned())
+    }
+
+    fn begin(&self, severity: Severity) -> LineWriter<'_> {
+        LineWriter::begin(&self.shared.settings.policy, clock::now(), severity)
+    }
+
+    /// Takes a record that says all that the caller had to say through the pipeline to console and queue.
+    pub(crate) fn finish(&self, mut line: LineWriter<'_>) {
         complete_from_context(&mut line, &self.shared.settings.context);
-        self.engine().push(line);
+        let engine = self.engine();
+        let (pipeline, prefix) = (&self.shared.settings.pipeline, &self.shared.settings.prefix);
+        if pipeline.samples(&mut line) && pipeline.complete(&mut line, prefix, &engine.tally) {
+            engine.push(&mut line);
+        } else {
+            Tally::add(&engine.tally.filtered, 1);
+        }
+        line.recycle();
     }
 
     /// Counts a record that a value of it did not let come to an end.
-    pub(crate) fn panicked(&self, line: Box<LineWriter>) {
+    pub(crate) fn panicked(&self, line: LineWriter<'_>) {
         self.engine().queue.refuse(DropReason::Panicked);
         line.recycle();
     }

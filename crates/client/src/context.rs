@@ -34,19 +34,19 @@ const BUILT_IN: Option<TraceSource> = Some(crate::opentelemetry::active_span);
 const BUILT_IN: Option<TraceSource> = None;
 
 /// Adds to the record what it did not say itself.
-pub(crate) fn complete_from_context(line: &mut LineWriter, settings: &ContextSettings) {
+pub(crate) fn complete_from_context(line: &mut LineWriter<'_>, settings: &ContextSettings) {
     let scope = Scope::entered();
     complete_trace(line, settings, scope.as_ref());
     let Some(scope) = scope else { return };
     scope.write(line);
-    if line.level() >= settings.breadcrumbs_min_level {
+    if line.current_severity().level() >= settings.breadcrumbs_min_level {
         scope.breadcrumbs().write(line);
     }
 }
 
 /// Trace and span come from the same place, lest the span be one of another trace: from the record, else from the
 /// active span, else from the scope. Without any of them a trace of its own is better than none, if that is wanted.
-fn complete_trace(line: &mut LineWriter, settings: &ContextSettings, scope: Option<&Scope>) {
+fn complete_trace(line: &mut LineWriter<'_>, settings: &ContextSettings, scope: Option<&Scope>) {
     if line.has_text(TextAttribute::TraceId) {
         return;
     }

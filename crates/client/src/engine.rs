@@ -14,13 +14,16 @@ use millpond_wire::Compression;
 use ureq::{Proxy, tls::Certificate};
 
 use crate::{
-    LineWriter, Metrics, clock,
+    LineWriter, Metrics, Mode, clock,
+    console::Printer,
+    content::Policy,
     context::ContextSettings,
     fork,
     limits::{SENDER_STACK_BYTES, SPOOL_DELAY, SPOOL_GRACE},
     line::Prefix,
     loss::{LossReport, LossReports},
     metrics::Tally,
+    pipeline::Pipeline,
     sender::Sender,
     supply::{SpoolSettings, Spooling},
 };
@@ -54,6 +57,10 @@ pub(crate) struct Settings {
     pub(crate) ca_certificates: Vec<Certificate<'static>>,
     pub(crate) prefix: Prefix,
     pub(crate) context: ContextSettings,
+    pub(crate) policy: Policy,
+    pub(crate) pipeline: Pipeline,
+    pub(crate) mode: Mode,
+    pub(crate) printer: Option<Printer>,
 }
 
 /// A client in one process.
@@ -87,13 +94,25 @@ impl Engine {
         })
     }
 
-    /// Queues a finished line.
-    pub(crate) fn push(self: &Arc<Self>, mut line: Box<LineWriter>) {
-        let pushed = line.finish(&self.settings.prefix, |pieces| self.queue.push(pieces));
+    /// Prints a completed line, if there is a console, and queues it.
+    pub(crate) fn push(self: &Arc<Self>, line: &mut LineWriter<'_>) {
+        let settings = &*self.settings;
+        let is_local = line.is_local_only() || settings.mode != Mode::Normal;
+        let pushed = line.finish(|level, pieces| {
+            if let Some(printer) = &settings.printer {
+                printer.print(level, pieces);
+            }
+            if !is_local {
+                self.queue.push(pieces);
+            }
+        });
+        self.tally.withheld(line.counts());
+        if is_local {
+            return Tally::add(&self.tally.filtered, 1);
+        }
         if pushed.is_none() {
             self.queue.refuse(DropReason::TooLarge);
         }
-        line.recycle();
         if !self.running.load(Ordering::Relaxed) {
             self.start();
         }
@@ -165,10 +184,13 @@ impl Engine {
             Instant::now(),
         );
         if let Some(report) = report {
-            let mut line = LineWriter::begin(clock::now(), LossReport::LEVEL.into());
+            let settings = &*self.settings;
+            let level = LossReport::LEVEL.into();
+            let mut line = LineWriter::begin(&settings.policy, clock::now(), level);
             report.write(&mut line);
+            line.complete(&settings.prefix);
             // It is far below every limit.
-            let _ = line.finish(&self.settings.prefix, |pieces| self.queue.push(pieces));
+            let _ = line.finish(|_, pieces| self.queue.push(pieces));
             line.recycle();
         }
     }

@@ -15,7 +15,7 @@ use crate::{Client, LineWriter, TextAttribute, Timestamp, Value};
 #[must_use = "an event is recorded by `send`"]
 pub struct Event<'c> {
     client: &'c Client,
-    line: Option<Box<LineWriter>>,
+    line: Option<LineWriter<'c>>,
 }
 
 impl fmt::Debug for Event<'_> {
@@ -25,11 +25,11 @@ impl fmt::Debug for Event<'_> {
 }
 
 impl<'c> Event<'c> {
-    pub(crate) fn new(client: &'c Client, line: Option<Box<LineWriter>>) -> Self {
+    pub(crate) fn new(client: &'c Client, line: Option<LineWriter<'c>>) -> Self {
         Self { client, line }
     }
 
-    fn with(mut self, write: impl FnOnce(&mut LineWriter)) -> Self {
+    fn with(mut self, write: impl FnOnce(&mut LineWriter<'c>)) -> Self {
         if let Some(line) = &mut self.line {
             write(line);
         }
@@ -37,7 +37,7 @@ impl<'c> Event<'c> {
     }
 
     /// As [`Self::with`], for what runs code of the application: a panic in it costs the record, not the caller.
-    fn with_guarded(mut self, write: impl FnOnce(&mut LineWriter)) -> Self {
+    fn with_guarded(mut self, write: impl FnOnce(&mut LineWriter<'c>)) -> Self {
         if let Some(line) = &mut self.line
             && catch_unwind(AssertUnwindSafe(|| write(line))).is_err()
             && let Some(line) = self.line.take()
@@ -141,6 +141,11 @@ impl<'c> Event<'c> {
     /// The event time, in place of the time at which the event was begun.
     pub fn time(self, time: Timestamp) -> Self {
         self.with(|line| line.time(time))
+    }
+
+    /// Keeps the event from the server: it is printed if the client has a [`crate::Console`], and counted as filtered.
+    pub fn local_only(self) -> Self {
+        self.with(LineWriter::local_only)
     }
 
     /// Records the event.

@@ -116,3 +116,6 @@ pub const SENDER_STACK_BYTES: usize = 1 << 20;
 
 /// How often the same complaint may go to stderr.
 pub const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Least that a record may be limited to, in bytes: its attributes and a sentence.
+pub const LOG_BYTES_MIN: usize = 1 << 10;

@@ -73,7 +73,7 @@ fn record(client: &Client, info: &PanicHookInfo<'_>) {
     let _ = IN_HOOK.try_with(|inside| inside.set(false));
 }
 
-fn write(line: &mut LineWriter, info: &PanicHookInfo<'_>) {
+fn write(line: &mut LineWriter<'_>, info: &PanicHookInfo<'_>) {
     let message = info.payload_as_str().unwrap_or("(no text)");
     let message = message.get(..message.floor_char_boundary(PANIC_MESSAGE_BYTES_MAX)).unwrap_or("");
     line.message(message);

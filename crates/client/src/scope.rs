@@ -186,14 +186,14 @@ impl Scope {
     }
 
     /// Writes trace and span.
-    pub(crate) fn write_trace(&self, line: &mut LineWriter) {
+    pub(crate) fn write_trace(&self, line: &mut LineWriter<'_>) {
         for (attribute, text) in self.0.texts.iter().filter(|(attribute, _)| is_trace(*attribute)) {
             line.text(*attribute, text);
         }
     }
 
     /// Writes everything but trace, span and breadcrumbs.
-    pub(crate) fn write(&self, line: &mut LineWriter) {
+    pub(crate) fn write(&self, line: &mut LineWriter<'_>) {
         let Data { texts, tags, fields, .. } = &*self.0;
         for (attribute, text) in texts.iter().filter(|(attribute, _)| !is_trace(*attribute)) {
             line.text(*attribute, text);

@@ -171,15 +171,19 @@ fn what_the_server_rejects_is_counted() {
 }
 
 #[test]
-fn a_record_that_is_too_large_is_dropped_and_counted() {
+fn a_record_that_is_too_large_is_cut_until_it_fits() {
     let server = Server::start();
     let client = client(&server);
     client.info("x".repeat(2 << 20)).send();
     client.info("fits").field("k", "x".repeat(2 << 20)).send();
     client.info("fits").send();
     flush(&client);
-    assert_eq!(server.messages(), ["fits"]);
-    assert_eq!(client.metrics().dropped.get(DropReason::TooLarge), 2);
+    let messages = server.messages();
+    assert!(messages[0].ends_with("x...[TRUNCATED]"));
+    assert_eq!(messages[1..], ["fits", "fits"]);
+    assert!(server.stored()[1].contains("\"fields\":{\"_truncated\":true,\"_original_size\":20"));
+    let metrics = client.metrics();
+    assert_eq!((metrics.truncated, metrics.dropped.get(DropReason::TooLarge)), (2, 0));
 }
 
 #[test]

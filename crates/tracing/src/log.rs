@@ -97,9 +97,9 @@ fn level(level: log::Level) -> Level {
 }
 
 /// Writes key-values into a line.
-struct Fields<'l>(&'l mut LineWriter);
+struct Fields<'a, 'l>(&'a mut LineWriter<'l>);
 
-impl<'kvs> VisitSource<'kvs> for Fields<'_> {
+impl<'kvs> VisitSource<'kvs> for Fields<'_, '_> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: kv::Value<'kvs>) -> Result<(), kv::Error> {
         match attribute(key.as_str()) {
             Some(attribute) => self.0.text_fmt(attribute, format_args!("{value}")),
@@ -110,19 +110,19 @@ impl<'kvs> VisitSource<'kvs> for Fields<'_> {
 }
 
 /// Writes one field.
-struct Field<'a> {
-    line: &'a mut LineWriter,
+struct Field<'a, 'l> {
+    line: &'a mut LineWriter<'l>,
     key: &'a str,
 }
 
-impl Field<'_> {
+impl Field<'_, '_> {
     fn write(&mut self, value: impl Value) -> Result<(), kv::Error> {
         self.line.field(self.key, &value);
         Ok(())
     }
 }
 
-impl<'v> VisitValue<'v> for Field<'_> {
+impl<'v> VisitValue<'v> for Field<'_, '_> {
     fn visit_any(&mut self, value: kv::Value<'_>) -> Result<(), kv::Error> {
         self.write(millpond::display(value))
     }
