@@ -13,7 +13,7 @@ use ureq::{
 
 use crate::{
     Client, TraceSource, context::ContextSettings, dsn::Dsn, engine::Settings, limits,
-    line::Prefix, proxy::ProxyChoice, supply::SpoolSettings,
+    line::Prefix, proxy::ProxyChoice, read::Reader, supply::SpoolSettings,
 };
 
 /// Sets up a [`Client`]. Every setting has a default.
@@ -419,6 +419,15 @@ impl Builder {
             context: self.context,
         };
         Ok(Client::new(settings, self.min_level))
+    }
+
+    /// For programs that only read. What concerns sending alone doesn't matter.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub fn build_reader(self) -> Result<Reader, BuildError> {
+        // A client that logs nothing does nothing.
+        Ok(self.build()?.reader())
     }
 }
 

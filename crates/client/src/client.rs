@@ -18,6 +18,7 @@ use crate::{
     diagnostics::is_own_thread,
     engine::{Engine, Lineage, Settings},
     fork,
+    read::Reader,
 };
 
 /// Sends records to a Millpond server.
@@ -246,6 +247,12 @@ impl Client {
     fn waited(&self, wait: impl FnOnce(&Engine) -> u64) -> FlushOutcome {
         let engine = self.shared.lineage.existing_engine();
         engine.map(|engine| FlushOutcome::new(wait(engine), engine)).unwrap_or_default()
+    }
+
+    /// Reads from the server that this client sends to, with the same settings and over connections of its own.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader::new(Arc::clone(&self.shared.settings))
     }
 
     /// The account of this process so far.
