@@ -157,3 +157,6 @@ pub const STOP_TIME_MAX: Duration = Duration::from_millis(500);
 
 /// How long a raw body is tried to be ingested by default: a server that restarts is back by then.
 pub const RAW_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Logs that an async stream reads ahead of its reader: enough for the thread to work while the reader does.
+pub const STREAM_LOGS_AHEAD: usize = 64;

@@ -1,7 +1,7 @@
 //! Reading: queries, statistics, traces, the live stream, and handing over whole bodies of logs.
 //!
-//! A [`Reader`] blocks the thread that asks. It has nothing to do with the sender's thread: what is read is never
-//! logged, and a query never waits for records to be sent.
+//! A [`Reader`] blocks the thread that asks; `AsyncReader`, behind the feature `async`, doesn't. Neither has anything to
+//! do with the sender's thread: what is read is never logged, and a query never waits for records to be sent.
 //!
 //! ```no_run
 //! use millpond::{Client, read::Query};
@@ -17,6 +17,8 @@
 //! ```
 
 mod answer;
+#[cfg(feature = "async")]
+mod asynchronous;
 mod error;
 mod exchange;
 mod log;
@@ -31,6 +33,8 @@ mod tail;
 use std::{sync::Arc, time::Duration};
 
 pub use answer::{Bucket, Count, Page, Receipt, Rejected, Statistics};
+#[cfg(feature = "async")]
+pub use asynchronous::{AsyncLogs, AsyncReader};
 pub use error::ReadError;
 pub use log::Log;
 pub use pages::Logs;
