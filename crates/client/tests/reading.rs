@@ -12,7 +12,7 @@ mod web;
 
 use web::{Step, Web, answer, ok, page, raw};
 
-const RECEIPT: &str = r#"{"accepted":2,"rejected":[{"index":1,"reason":"no message"}],"rejected_count":1,"duplicate":false}"#;
+const RECEIPT: &str = r#"{"accepted":2,"rejected":[{"index":1,"line":3,"reason":"no message"}],"rejected_count":1,"duplicate":false}"#;
 
 #[test]
 fn a_query_asks_for_what_it_describes_with_the_key_of_the_client() {
@@ -207,7 +207,9 @@ fn a_raw_body_goes_out_with_what_is_told_about_it() {
         .flow_id("f");
     let receipt = web.reader().ingest_raw(RawFormat::Syslog, "<34>1 - - x", &options).unwrap();
     assert_eq!((receipt.accepted, receipt.rejected_count, receipt.duplicate), (2, 1, false));
-    assert_eq!((receipt.rejected[0].index, receipt.rejected[0].reason.as_str()), (1, "no message"));
+    let rejected = &receipt.rejected[0];
+    assert_eq!((rejected.index, rejected.line), (1, Some(3)));
+    assert_eq!(rejected.reason, "no message");
     let request = &web.requests()[0];
     assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/api/v1/ingest"));
     assert_eq!(request.body, b"<34>1 - - x");

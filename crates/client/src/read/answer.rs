@@ -107,8 +107,11 @@ pub struct Receipt {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]
 pub struct Rejected {
-    /// Its place in the body, from 0.
+    /// Its place among the entries of the body, from 0.
     pub index: u64,
+    /// The line in which it begins, from 1, if the format has lines.
+    #[serde(default)]
+    pub line: Option<u64>,
     /// Why.
     pub reason: String,
 }

@@ -108,18 +108,18 @@ impl RawOptions {
         flow_id;
     }
 
-    /// The level of those that have none.
+    /// The level of those that have none; `info` unless told otherwise.
     pub fn level(self, level: Level) -> Self {
         self.with("level", level.name().to_owned())
     }
 
-    /// One more tag. A comma in it makes two of it.
+    /// One more tag for those that have none. A comma in it makes two of it.
     pub fn tag(mut self, tag: impl Into<String>) -> Self {
         self.tags.push(tag.into());
         self
     }
 
-    /// More tags.
+    /// More tags for those that have none.
     pub fn tags<T: Into<String>>(mut self, tags: impl IntoIterator<Item = T>) -> Self {
         self.tags.extend(tags.into_iter().map(Into::into));
         self
