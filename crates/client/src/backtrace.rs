@@ -238,7 +238,7 @@ mod tests {
         let policy = Policy::open();
         let mut json = Json::default();
         json.value(&policy, policy.depth_max, |out| {
-            out.object(|object| Frames::read(&text).write(object))
+            out.object(|object| Frames::read(&text).write(object));
         });
         let value: serde_json::Value = serde_json::from_str(&json.text).unwrap();
         let frames = value["stacktrace"].as_array().unwrap();

@@ -14,7 +14,7 @@ use ureq::{
 use crate::{
     Client, TraceSource, console, console::Printer, content, content::Policy,
     context::ContextSettings, dsn::Dsn, engine::Settings, limits, line::Prefix, pipeline,
-    pipeline::Pipeline, proxy::ProxyChoice, supply::SpoolSettings,
+    pipeline::Pipeline, proxy::ProxyChoice, read::Reader, supply::SpoolSettings,
 };
 
 /// Sets up a [`Client`]. Every setting has a default.
@@ -480,6 +480,15 @@ impl Builder {
             printer: Printer::new(self.local),
         };
         Ok(Client::new(settings, self.min_level))
+    }
+
+    /// For programs that only read. What concerns sending alone doesn't matter.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub fn build_reader(self) -> Result<Reader, BuildError> {
+        // A client that logs nothing does nothing.
+        Ok(self.build()?.reader())
     }
 }
 

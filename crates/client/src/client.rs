@@ -19,6 +19,7 @@ use crate::{
     engine::{Engine, Lineage, Settings},
     fork,
     metrics::Tally,
+    read::Reader,
 };
 
 /// A least level above all levels.
@@ -301,6 +302,12 @@ impl Client {
     fn waited(&self, wait: impl FnOnce(&Engine) -> u64) -> FlushOutcome {
         let engine = self.shared.lineage.existing_engine();
         engine.map(|engine| FlushOutcome::new(wait(engine), engine)).unwrap_or_default()
+    }
+
+    /// Reads from the server that this client sends to, with the same settings and over connections of its own.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader::new(Arc::clone(&self.shared.settings))
     }
 
     /// The account of this process so far.

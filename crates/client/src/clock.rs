@@ -12,6 +12,5 @@ pub(crate) fn wall() -> SystemTime {
 
 /// The time of the wall clock in nanoseconds since the epoch.
 pub(crate) fn now() -> Timestamp {
-    let since_epoch = wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_nanos(i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX))
+    wall().into()
 }

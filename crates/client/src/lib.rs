@@ -19,6 +19,8 @@
 //!
 //! Each batch carries an idempotency key and is sent again, the same bytes under the same key, until the server
 //! says that it is on its disk.
+//!
+//! [`read`] is the other direction: queries, statistics, and logs as they are stored.
 
 #![deny(unsafe_code)]
 
@@ -54,6 +56,7 @@ mod parcel;
 mod pipeline;
 mod proxy;
 mod random;
+pub mod read;
 mod scope;
 mod sender;
 #[cfg(unix)]

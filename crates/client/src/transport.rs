@@ -20,6 +20,27 @@ pub(crate) struct Transport {
     agent: Agent,
 }
 
+/// What connects to the server as the settings say. Each request may change the time limits for itself.
+pub(crate) fn agent(settings: &Settings) -> Agent {
+    // No time limit for the whole call, nor for the resolver: ureq would start a thread for each look-up.
+    let config = Config::builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .proxy(settings.proxy.clone())
+        .tls_config(tls(settings))
+        .user_agent(USER_AGENT)
+        .max_idle_connections(1)
+        .max_idle_connections_per_host(1)
+        .timeout_connect(Some(settings.connect_timeout))
+        .timeout_send_request(Some(settings.request_timeout))
+        .timeout_send_body(Some(settings.request_timeout))
+        .timeout_recv_response(Some(settings.request_timeout))
+        .timeout_recv_body(Some(settings.request_timeout))
+        .build();
+    config.new_agent()
+}
+
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Transport").finish_non_exhaustive()
@@ -28,23 +49,7 @@ impl fmt::Debug for Transport {
 
 impl Transport {
     pub(crate) fn new(settings: &Settings) -> Self {
-        // No time limit for the whole call, nor for the resolver: ureq would start a thread for each look-up.
-        let config = Config::builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .proxy(settings.proxy.clone())
-            .tls_config(tls(settings))
-            .user_agent(USER_AGENT)
-            .max_idle_connections(1)
-            .max_idle_connections_per_host(1)
-            .timeout_connect(Some(settings.connect_timeout))
-            .timeout_send_request(Some(settings.request_timeout))
-            .timeout_send_body(Some(settings.request_timeout))
-            .timeout_recv_response(Some(settings.request_timeout))
-            .timeout_recv_body(Some(settings.request_timeout))
-            .build();
-        Self { agent: config.new_agent() }
+        Self { agent: agent(settings) }
     }
 
     /// Posts JSON, below the server's address; the answer's status and body.

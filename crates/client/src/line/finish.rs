@@ -31,7 +31,9 @@ impl LineWriter<'_> {
         };
         let mut members = self.severity_member();
         let pieces = self.pieces(time, &members);
-        let step_bytes = if self.buffers.steps.is_some() { STEP_BYTES_MAX } else { 0 };
+        // A record that stays here is no step.
+        let steps = self.buffers.steps.clone().filter(|_| !self.buffers.local_only);
+        let step_bytes = if steps.is_some() { STEP_BYTES_MAX } else { 0 };
         // The newline is not part of the record.
         let bytes = pieces.iter().map(|piece| piece.len()).sum::<usize>() - 1 + step_bytes;
         if bytes <= self.policy.log_bytes_max && step_bytes == 0 {
@@ -42,7 +44,7 @@ impl LineWriter<'_> {
         if !fits {
             return None;
         }
-        if let Some(steps) = &self.buffers.steps {
+        if let Some(steps) = steps {
             members.push_str(",\"step_index\":");
             write_u64(&mut members, u64::from(steps.fetch_add(1, Ordering::Relaxed)));
         }
