@@ -345,7 +345,7 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         // In a child that has logged nothing this finds no engine: the parent's is not touched (dd-trace-py#18856).
-        let _ = self.close(self.settings.shutdown_timeout);
+        let _ = self.close(self.settings.delivery.shutdown_timeout);
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use millpond_record::{Level, TextAttribute};
 
-use crate::{LineWriter, Scope, TraceContext, TraceId, panics};
+use crate::{Builder, LineWriter, Scope, TraceContext, TraceId, panics};
 
 /// Asks the tracing library of the application for the span that is active in this thread.
 pub type TraceSource = fn() -> Option<TraceContext>;
@@ -32,6 +32,28 @@ impl Default for ContextSettings {
 const BUILT_IN: Option<TraceSource> = Some(crate::opentelemetry::active_span);
 #[cfg(not(feature = "opentelemetry"))]
 const BUILT_IN: Option<TraceSource> = None;
+
+impl Builder {
+    /// Asks the tracing library of the application for the active span: records that name no trace themselves belong
+    /// to that one, before the trace of their [`Scope`](crate::Scope). It is asked in the thread that logs, so it must
+    /// be quick. With the feature `opentelemetry` this is OpenTelemetry's span unless another source is set.
+    pub fn trace_source(mut self, source: TraceSource) -> Self {
+        self.context.trace_source = Some(source);
+        self
+    }
+
+    /// Whether a record that belongs to no trace gets a new one of its own; not by default.
+    pub fn auto_trace_id(mut self, auto: bool) -> Self {
+        self.context.auto_trace_id = auto;
+        self
+    }
+
+    /// The least level of the records that breadcrumbs go with; `error` by default.
+    pub fn breadcrumbs_min_level(mut self, level: Level) -> Self {
+        self.context.breadcrumbs_min_level = level;
+        self
+    }
+}
 
 /// Adds to the record what it did not say itself.
 pub(crate) fn complete_from_context(line: &mut LineWriter<'_>, settings: &ContextSettings) {

@@ -24,6 +24,7 @@
 
 #![deny(unsafe_code)]
 
+mod address;
 mod backoff;
 mod backtrace;
 mod breadcrumb;
@@ -34,6 +35,7 @@ mod clock;
 mod console;
 mod content;
 mod context;
+mod delivery;
 mod diagnostics;
 mod draft;
 mod dsn;

@@ -43,7 +43,7 @@ pub(super) struct Exchange {
 
 impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Exchange").field("url", &self.settings.url).finish_non_exhaustive()
+        f.debug_struct("Exchange").field("url", &self.settings.address.url).finish_non_exhaustive()
     }
 }
 
@@ -56,7 +56,7 @@ impl Exchange {
 
     /// The address of a path below the server's, with these parameters.
     pub(super) fn url(&self, path: &str, parameters: &Parameters) -> Result<Uri, ReadError> {
-        let ingest = &self.settings.url;
+        let ingest = &self.settings.address.url;
         let mut url = format!("{}{path}", ingest.strip_suffix(INGEST_PATH).unwrap_or(ingest));
         for (place, (name, value)) in parameters.iter().enumerate() {
             url.push(if place == 0 { '?' } else { '&' });
@@ -95,7 +95,7 @@ impl Exchange {
 
     /// The request with the key.
     pub(super) fn signed<Kind>(&self, request: RequestBuilder<Kind>) -> RequestBuilder<Kind> {
-        match &self.settings.api_key {
+        match &self.settings.address.api_key {
             Some(key) => request.header(header::API_KEY, key),
             None => request,
         }

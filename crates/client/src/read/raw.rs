@@ -159,7 +159,8 @@ pub(super) fn ingest(
     let key = IdempotencyKey { client: random::client_id(), sequence: 1 };
     let parameters = options.parameters(format);
     let deadline = Instant::now().checked_add(options.retry_for);
-    let mut backoff = Backoff::new(settings.retry_delay_first, settings.retry_delay_max);
+    let mut backoff =
+        Backoff::new(settings.delivery.retry_delay_first, settings.delivery.retry_delay_max);
     let stopper = reader.stopper.clone().unwrap_or_default();
     loop {
         let posted = post(reader, format, &parameters, &key, body);

@@ -108,7 +108,10 @@ impl LogStream {
             connection: None,
             events: VecDeque::new(),
             position: None,
-            backoff: Backoff::new(settings.retry_delay_first, settings.retry_delay_max),
+            backoff: Backoff::new(
+                settings.delivery.retry_delay_first,
+                settings.delivery.retry_delay_max,
+            ),
             retry: None,
             silence_max: STREAM_SILENCE_MAX,
             on_outage: Box::new(|_| ()),
