@@ -88,7 +88,7 @@ fn raw_text_of_every_format_is_ingested_through_the_sdk() -> Result<()> {
         ),
     ] {
         let options = RawOptions::new().service("raw").tag(format.as_str());
-        let receipt = reader.ingest_raw(format, body.as_bytes().to_vec(), &options)?;
+        let receipt = reader.ingest_raw(format, body.as_bytes(), &options)?;
         assert_eq!(receipt.accepted, 1, "{format:?}: {receipt:?}");
         let query = Query::new(format!("tags:{}", format.as_str()));
         let page = reader.query(&query)?;
