@@ -85,8 +85,7 @@ fn write(line: &mut LineWriter<'_>, info: &PanicHookInfo<'_>) {
         ..Frame::default()
     });
     if let Some(Frame { file, line: number, column, .. }) = &place {
-        line.field("code.file.path", file);
-        line.field("code.line.number", number);
+        line.code(file.as_deref(), *number);
         line.field("code.column.number", column);
     }
     if let Some(name) = thread::current().name() {

@@ -78,12 +78,7 @@ where
                     fields.write(line);
                 }
             }
-            if let Some(file) = metadata.file() {
-                line.field(CODE_FILE, file);
-            }
-            if let Some(number) = metadata.line() {
-                line.field(CODE_LINE, &number);
-            }
+            line.code(metadata.file(), metadata.line());
         });
     }
 }

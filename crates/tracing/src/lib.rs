@@ -35,8 +35,10 @@ const CODE_MODULE: &str = "code.namespace";
 /// Whether what has this target is about our own work. What our sender's HTTP and TLS libraries log comes from its
 /// thread, where the client takes nothing.
 fn is_own(target: &str) -> bool {
-    let name = target.split("::").next();
-    matches!(name, Some("millpond" | "millpond_tracing"))
+    // Nearly every target is told by one comparison.
+    let Some(rest) = target.strip_prefix("millpond") else { return false };
+    let rest = rest.strip_prefix("_tracing").unwrap_or(rest);
+    rest.is_empty() || rest.starts_with("::")
 }
 
 /// The attribute that a field of this name is.

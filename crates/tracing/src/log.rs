@@ -21,7 +21,7 @@ use log::{
 };
 use millpond::{Client, Level, LineWriter, TextAttribute, Value, limits::SHUTDOWN_TIMEOUT};
 
-use crate::{CODE_FILE, CODE_LINE, CODE_MODULE, attribute, is_own};
+use crate::{CODE_MODULE, attribute, is_own};
 
 /// Sends records of `log` to Millpond. See the [module](self).
 #[derive(Clone, Debug)]
@@ -68,12 +68,7 @@ impl Log for Logger {
             line.text(TextAttribute::Logger, record.target());
             // Nothing of ours fails.
             let _ = record.key_values().visit(&mut Fields(line));
-            if let Some(file) = record.file() {
-                line.field(CODE_FILE, file);
-            }
-            if let Some(number) = record.line() {
-                line.field(CODE_LINE, &number);
-            }
+            line.code(record.file(), record.line());
             if let Some(module) = record.module_path().filter(|module| *module != record.target()) {
                 line.field(CODE_MODULE, module);
             }
