@@ -353,7 +353,10 @@ impl Drop for Shared {
 mod tests {
     use std::time::Duration;
 
-    use crate::{Client, DropReason, Level, diagnostics::own_this_thread, fork::pretend};
+    use crate::{
+        Client, DropReason, Level, diagnostics::own_this_thread, engine::START_ATTEMPT_INTERVAL,
+        fork::pretend,
+    };
 
     /// Nothing listens on the discard port of this machine.
     fn client() -> Client {
@@ -392,6 +395,20 @@ mod tests {
             });
         });
         assert_eq!(client.metrics().accepted, 0);
+    }
+
+    #[test]
+    fn a_sender_that_died_is_followed_by_another_one() {
+        let client = client();
+        client.info("starts one").send();
+        let engine = client.engine();
+        assert!(engine.is_running());
+        engine.sender_died();
+        assert!(!engine.is_running());
+        for _ in 0..START_ATTEMPT_INTERVAL {
+            client.info("one of these starts another").send();
+        }
+        assert!(engine.is_running());
     }
 
     #[test]

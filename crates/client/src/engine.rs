@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Records that go by before starting the thread is tried again: it costs more than a record may.
-const START_ATTEMPT_INTERVAL: u32 = 64;
+pub(crate) const START_ATTEMPT_INTERVAL: u32 = 64;
 
 /// What the builder decided.
 #[derive(Debug)]
@@ -119,6 +119,11 @@ impl Engine {
         if thread.spawn(move || Sender::new(engine).run()).is_err() {
             self.sender_died();
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_running(&self) -> bool {
+        self.running.load(Ordering::Relaxed)
     }
 
     /// Has one of the next records start another sender.
