@@ -1,27 +1,4 @@
-//! Structured logging that never gets in the way and loses nothing on it.
-//!
-//! ```no_run
-//! use millpond::Client;
-//!
-//! let client = Client::builder()
-//!     .endpoint("http://127.0.0.1:4480")
-//!     .api_key("mp_…")
-//!     .service("shop")
-//!     .build()?;
-//! client.info("order placed").field("order_id", 4711).field("total", 19.99).trace_id("4bf92f35").send();
-//! # Ok::<(), millpond::BuildError>(())
-//! ```
-//!
-//! A call encodes the record once, into the bytes that go on the wire, takes one short lock and returns: it never
-//! waits for the network, never panics, and what can't be kept is counted with its reason in [`Metrics`]. One
-//! plain thread, started by the first record, sends batches over blocking sockets; there is no async runtime, so
-//! that the client lives in every process and survives a fork.
-//!
-//! Each batch carries an idempotency key and is sent again, the same bytes under the same key, until the server
-//! says that it is on its disk.
-//!
-//! [`read`] is the other direction: queries, statistics, and logs as they are stored.
-
+#![doc = include_str!("docs/front.md")]
 #![deny(unsafe_code)]
 
 mod address;
@@ -44,6 +21,7 @@ mod event;
 mod exception;
 mod flow;
 mod fork;
+pub mod guide;
 mod json;
 mod keeper;
 mod kept;
@@ -82,8 +60,10 @@ pub use flow::{Flow, FlowError};
 pub use line::LineWriter;
 pub use metrics::Metrics;
 pub use millpond_queue::{DropReason, Dropped, Overflow};
-pub use millpond_record::{Level, Severity, TextAttribute, Timestamp};
-pub use millpond_wire::Compression;
+pub use millpond_record::{
+    Level, Severity, TextAttribute, Timestamp, TimestampError, UnknownLevel,
+};
+pub use millpond_wire::{Compression, UnknownCompression};
 pub use scope::{Attached, Entered, Scope};
 #[cfg(unix)]
 pub use signals::close_on_termination;

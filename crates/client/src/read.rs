@@ -1,20 +1,5 @@
 //! Reading: queries, statistics, traces, the live stream, and handing over whole bodies of logs.
-//!
-//! A [`Reader`] blocks the thread that asks; `AsyncReader`, behind the feature `async`, doesn't. Neither has anything to
-//! do with the sender's thread: what is read is never logged, and a query never waits for records to be sent.
-//!
-//! ```no_run
-//! use millpond::{Client, read::Query};
-//!
-//! let reader = Client::builder().endpoint("http://127.0.0.1:4480").api_key("mp_…").build_reader()?;
-//! for log in reader.logs("level:error service:api").take(1000) {
-//!     let log = log?;
-//!     println!("{} {}", log.time(), log.message());
-//! }
-//! let tail = reader.tail("level:>=warn").on_error(|error| eprintln!("{error}")).spawn(|log| println!("{log}"))?;
-//! tail.stop();
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+#![doc = include_str!("docs/reading.md")]
 
 mod answer;
 #[cfg(feature = "async")]

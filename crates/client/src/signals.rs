@@ -22,6 +22,9 @@ const TERMINATING: [i32; 3] = [SIGTERM, SIGINT, SIGHUP];
 /// installed is called too, but the process ends whatever they want. In a forked child the signals do what they
 /// always do.
 ///
+/// A handle of the client stays behind for the life of the process, so that dropping yours waits for nothing any more:
+/// close the client at the end of `main` as well.
+///
 /// ```no_run
 /// let client = millpond::Client::builder().build()?;
 /// millpond::close_on_termination(&client, std::time::Duration::from_secs(2))?;
