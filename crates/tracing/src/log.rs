@@ -5,7 +5,9 @@
 //! millpond_tracing::log::Logger::new(client.clone()).init()?;
 //!
 //! log::info!(order_id = 4711, total = 19.99; "order placed");
-//! client.close(std::time::Duration::from_secs(2));
+//! // The logger is never dropped, so nothing else would wait for what is queued.
+//! let outcome = client.close(std::time::Duration::from_secs(2));
+//! # let _ = outcome;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
