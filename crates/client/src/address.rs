@@ -84,10 +84,11 @@ impl Builder {
         self
     }
 
-    /// The server's address and the key in one text, `https://KEY@HOST[:PORT]`. What [`Self::endpoint`] and
-    /// [`Self::api_key`] say comes before it.
+    /// The server's address and the key in one text, `https://KEY@HOST[:PORT]`, in place of what was said of them so
+    /// far, here or by the environment; what [`Self::endpoint`] and [`Self::api_key`] say later comes before it.
     pub fn dsn(mut self, dsn: impl Into<String>) -> Self {
-        self.address.dsn = Some(dsn.into());
+        self.address =
+            Options { dsn: Some(dsn.into()), endpoint: None, api_key: None, ..self.address };
         self
     }
 

@@ -60,7 +60,7 @@ impl Builder {
     /// The defaults, and what the environment says: `MILLPOND_DSN`, or `MILLPOND_ENDPOINT` and `MILLPOND_API_KEY`,
     /// which come before it; `MILLPOND_SERVICE`, `MILLPOND_ENVIRONMENT`, `MILLPOND_VERSION`; `MILLPOND_CA_FILE`, the
     /// path of certificates in PEM; `MILLPOND_SPOOL_DIR`, the directory of the [spool](Self::spool); `MILLPOND_MODE`
-    /// (`normal`, `development`, `silent`), `MILLPOND_CONSOLE` (`pretty`, `json`, `off`), `MILLPOND_MIN_LEVEL` (a
+    /// (`normal`, `development`, `silent`), `MILLPOND_CONSOLE` (`pretty`, `json`, `off`), `MILLPOND_LEVEL` (a
     /// level) and `MILLPOND_REDACTION` (`off`, `keys`, `keys_and_values`). An empty variable says nothing;
     /// [`Self::build`] fails if one says something else than it can.
     pub fn from_env() -> Self {
@@ -80,12 +80,8 @@ impl Builder {
         let wrong = &mut builder.wrong_variable;
         let mode = choice("MILLPOND_MODE", said, "normal, development or silent", wrong);
         let console = choice("MILLPOND_CONSOLE", said, "pretty, json or off", wrong);
-        let min_level = choice(
-            "MILLPOND_MIN_LEVEL",
-            said,
-            "trace, debug, info, warn, error or critical",
-            wrong,
-        );
+        let min_level =
+            choice("MILLPOND_LEVEL", said, "trace, debug, info, warn, error or critical", wrong);
         let redaction = choice("MILLPOND_REDACTION", said, "off, keys or keys_and_values", wrong);
         builder.local = console::Options { mode: mode.unwrap_or_default(), console };
         builder.min_level = min_level.unwrap_or(builder.min_level);
@@ -123,7 +119,8 @@ impl Builder {
         self
     }
 
-    /// The client. It does nothing until something is logged.
+    /// The client. It does nothing until something is logged, unless there is a [spool](Self::spool): what earlier
+    /// processes left there is delivered at once.
     ///
     /// # Errors
     /// The endpoint is no address, the key is no header value, a limit or a rate is out of its range, or a variable
@@ -162,8 +159,9 @@ impl Builder {
     ///
     /// # Errors
     /// As [`Self::build`].
-    pub fn build_reader(self) -> Result<Reader, BuildError> {
-        // A client that logs nothing does nothing.
+    pub fn build_reader(mut self) -> Result<Reader, BuildError> {
+        // A client that logs nothing, and has nothing to deliver, does nothing.
+        self.delivery.spool_directory = None;
         Ok(self.build()?.reader())
     }
 }
@@ -233,7 +231,7 @@ mod tests {
         let builder = from(&[
             ("MILLPOND_MODE", "development"),
             ("MILLPOND_CONSOLE", "json"),
-            ("MILLPOND_MIN_LEVEL", "WARNING"),
+            ("MILLPOND_LEVEL", "WARNING"),
             ("MILLPOND_REDACTION", "keys_and_values"),
         ]);
         let console = Console::new().format(ConsoleFormat::Json);

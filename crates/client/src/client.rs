@@ -3,7 +3,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, AtomicU8, Ordering},
     },
     time::Duration,
@@ -13,7 +13,7 @@ use millpond_queue::DropReason;
 use millpond_record::{Level, Severity};
 
 use crate::{
-    BreakerState, Builder, Event, Flow, FlowError, LineWriter, Metrics, Mode, clock,
+    BreakerState, BuildError, Builder, Event, Flow, FlowError, LineWriter, Metrics, Mode, clock,
     context::complete_from_context,
     diagnostics::is_own_thread,
     engine::{Engine, Lineage, Settings},
@@ -66,10 +66,16 @@ impl FlushOutcome {
         self.left == 0
     }
 
+    /// How many records are lost if the process ends now.
+    #[must_use]
+    pub fn at_risk(self) -> u64 {
+        self.left - self.spooled
+    }
+
     /// Whether nothing is lost if the process ends now.
     #[must_use]
     pub fn is_safe(self) -> bool {
-        self.left == self.spooled
+        self.at_risk() == 0
     }
 }
 
@@ -88,10 +94,32 @@ impl Drop for FlushGuard<'_> {
     }
 }
 
+/// A handle that does not keep the client alive: for hooks that stay for the life of the process.
+#[derive(Clone, Debug)]
+pub(crate) struct WeakClient(Weak<Shared>);
+
+impl WeakClient {
+    pub(crate) fn upgrade(&self) -> Option<Client> {
+        self.0.upgrade().map(|shared| Client { shared })
+    }
+}
+
 impl Client {
     /// A builder with the defaults.
     pub fn builder() -> Builder {
         Builder::new()
+    }
+
+    /// A client with the defaults and what the [environment](Builder::from_env) says.
+    ///
+    /// # Errors
+    /// As [`Builder::build`].
+    pub fn from_env() -> Result<Self, BuildError> {
+        Builder::from_env().build()
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakClient {
+        WeakClient(Arc::downgrade(&self.shared))
     }
 
     pub(crate) fn new(settings: Settings, level_min: Level) -> Self {
@@ -104,7 +132,17 @@ impl Client {
             level_min: AtomicU8::new(level_min),
             closed: AtomicBool::new(false),
         };
-        Self { shared: Arc::new(shared) }
+        let client = Self { shared: Arc::new(shared) };
+        client.deliver_leftovers();
+        client
+    }
+
+    /// What earlier processes left in the spool need not wait until this one logs something.
+    fn deliver_leftovers(&self) {
+        let settings = &self.shared.settings;
+        if settings.mode == Mode::Normal && settings.delivery.spool_directory.is_some() {
+            self.engine().start_once();
+        }
     }
 
     /// Whether records of this level are recorded.

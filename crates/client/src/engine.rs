@@ -98,6 +98,11 @@ impl Engine {
         if pushed.is_none() {
             self.queue.refuse(DropReason::TooLarge);
         }
+        self.start_once();
+    }
+
+    /// Starts the sender, if there is none.
+    pub(crate) fn start_once(self: &Arc<Self>) {
         if !self.running.load(Ordering::Relaxed) {
             self.start();
         }
@@ -181,7 +186,7 @@ impl Engine {
             report.write(&mut line);
             line.complete(&settings.prefix);
             // It is far below every limit.
-            let _ = line.finish(|_, pieces| self.queue.push(pieces));
+            let _ = line.finish(|_, pieces| self.queue.push_beyond_limits(pieces));
             line.recycle();
         }
     }

@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, atomic::AtomicU32},
 };
 
-use crate::{Client, LineWriter, TextAttribute, Timestamp, Value};
+use crate::{Client, LineWriter, TextAttribute, Timestamp, TraceContext, Value};
 
 /// One record, from [`Client::log`] and its kin to [`Event::send`]. Below the client's least level it is nothing, and
 /// all of its methods cost nothing.
@@ -67,7 +67,7 @@ impl<'c> Event<'c> {
     /// The exception: an error, its causes, and the stack on which it came up, if it was captured.
     ///
     /// ```
-    /// # let client = millpond::Client::builder().build()?;
+    /// # let client = millpond::Client::builder().mode(millpond::Mode::Silent).build()?;
     /// use std::backtrace::Backtrace;
     ///
     /// if let Err(error) = "x".parse::<u8>() {
@@ -86,6 +86,14 @@ impl<'c> Event<'c> {
     /// The name of the logger inside the service.
     pub fn logger(self, name: &str) -> Self {
         self.text(TextAttribute::Logger, name)
+    }
+
+    /// The trace and the span.
+    pub fn trace(self, trace: TraceContext) -> Self {
+        self.with(|line| {
+            line.text_fmt(TextAttribute::TraceId, format_args!("{}", trace.trace_id));
+            line.text_fmt(TextAttribute::SpanId, format_args!("{}", trace.span_id));
+        })
     }
 
     /// The W3C trace id.

@@ -3,6 +3,10 @@
 
 use std::time::Duration;
 
+pub use millpond_record::limits::{
+    ATTRIBUTE_BYTES_MAX, DEPTH_MAX, FIELDS_MAX, RECORD_BYTES_MAX, TAGS_MAX,
+};
+
 /// Bytes that a queue holds by default: four minutes of a thousand records a second, in what a small container can
 /// spare.
 pub const QUEUE_BYTES_MAX: usize = 64 << 20;
@@ -44,7 +48,7 @@ pub const LATENCIES_KEPT: usize = 100;
 pub const LOSS_REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How long a record may wait in memory before it is written to the spool: so much of the last records may a SIGKILL
-/// take. Each write costs a system call and 13 bytes, however many records it has.
+/// take, and what comes while the disk syncs a batch. Each write costs a system call and 13 bytes, however many records it has.
 pub const SPOOL_DELAY: Duration = Duration::from_millis(10);
 
 /// Bytes that a spool may take on disk by default, what was left by earlier processes included: ten minutes of a

@@ -270,9 +270,31 @@ impl<'a> LineWriter<'a> {
         }
     }
 
-    /// A field. Those beyond [`FIELDS_MAX`] are left out.
+    /// A field. Those beyond [`FIELDS_MAX`] are left out. One that has the name of a
+    /// [context attribute](TextAttribute::is_context), such as `user_id`, is that attribute if its value is a text or a
+    /// number.
     pub fn field(&mut self, key: &str, value: &(impl Value + ?Sized)) {
-        self.field_with(key, |out| value.write(out));
+        match TextAttribute::named(key).filter(|attribute| attribute.is_context()) {
+            Some(attribute) => self.context_field(attribute, key, value),
+            None => self.field_with(key, |out| value.write(out)),
+        }
+    }
+
+    #[cold]
+    fn context_field(
+        &mut self,
+        attribute: TextAttribute,
+        key: &str,
+        value: &(impl Value + ?Sized),
+    ) {
+        let mut json = Json::default();
+        json.value(self.policy, self.policy.depth_max, |out| value.write(out));
+        let fits = json.text.len() <= ATTRIBUTE_BYTES_MAX;
+        match json.text.as_bytes().first() {
+            Some(b'"') if fits => self.rendered_text(attribute, &json.text),
+            Some(b'-' | b'0'..=b'9') => self.text(attribute, &json.text),
+            _ => self.field_with(key, |out| value.write(out)),
+        }
     }
 
     /// The field whose value `write` writes; not called if there is no need for it.

@@ -25,7 +25,7 @@ use crate::{
 /// ```
 /// use millpond::Scope;
 ///
-/// # let client = millpond::Client::builder().build()?;
+/// # let client = millpond::Client::builder().mode(millpond::Mode::Silent).build()?;
 /// let scope = Scope::current().request_id("r1").user_id("u1").field("shard", 7);
 /// {
 ///     let _entered = scope.enter();

@@ -4,20 +4,21 @@ use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
     fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     rc::Rc,
     sync::Arc,
 };
 
 use millpond_record::json::{write_f64, write_i64, write_string, write_u64};
 
-use crate::{content::Policy, json::Json};
+use crate::{SpanId, Timestamp, TraceId, content::Policy, json::Json};
 
 /// Written in place of what is nested deeper than a record may be.
 const TOO_DEEP: &str = "[TOO DEEP]";
 
 /// Something that can be the value of a field.
 ///
-/// Implemented for numbers, booleans, text, options (`None` is `null`), lists and maps of them;
+/// Implemented for numbers, booleans, text, network addresses, times, `serde_json`'s values, options (`None` is `null`), lists and maps of them;
 /// [`display`] and [`debug`] make one of everything that can be printed.
 ///
 /// ```
@@ -294,6 +295,19 @@ impl Value for fmt::Arguments<'_> {
         out.display(self);
     }
 }
+
+macro_rules! printed {
+    ($($printed:ty),*) => {$(
+        /// The string that it displays as.
+        impl Value for $printed {
+            fn write(&self, out: ValueWriter<'_>) {
+                out.display(self);
+            }
+        }
+    )*};
+}
+
+printed!(Ipv4Addr, Ipv6Addr, IpAddr, SocketAddr, Timestamp, TraceId, SpanId);
 
 impl Value for serde_json::Value {
     fn write(&self, out: ValueWriter<'_>) {

@@ -144,7 +144,7 @@ fn a_wrong_variable_is_named() {
     for (name, value, expected) in [
         ("MILLPOND_MODE", "dev", "normal, development or silent"),
         ("MILLPOND_CONSOLE", "xml", "pretty, json or off"),
-        ("MILLPOND_MIN_LEVEL", "loud", "trace, debug, info, warn, error or critical"),
+        ("MILLPOND_LEVEL", "loud", "trace, debug, info, warn, error or critical"),
         ("MILLPOND_REDACTION", "some", "off, keys or keys_and_values"),
     ] {
         let output = command(&[(name, value)]).output().unwrap();

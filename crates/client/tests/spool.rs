@@ -131,6 +131,23 @@ fn until_recovered(server: &Server, directory: &Path, records: u64) -> Client {
 }
 
 #[test]
+fn what_was_left_is_delivered_by_a_client_that_logs_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start();
+    server.always(Reply::Status(503, &[], ""));
+    let client = spooling(&server, directory.path()).retry_delay(NEVER, NEVER).build().unwrap();
+    log(&client, 0..10);
+    assert!(client.persist(PATIENCE).is_complete());
+    let _ = client.close(Duration::ZERO);
+    drop(client);
+    server.always(Reply::Accept);
+    eventually("delivered", || {
+        drop(spooling(&server, directory.path()).shutdown_timeout(SOON).build().unwrap());
+        server.messages() == numbers(0..10)
+    });
+}
+
+#[test]
 fn a_server_that_hangs_does_not_keep_records_in_memory() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start();

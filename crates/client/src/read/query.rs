@@ -1,8 +1,11 @@
 //! What to ask for: the parameters of the routes, under their names.
 
+use std::time::{Duration, SystemTime};
+
 use millpond_record::{Level, Timestamp};
 
 use super::exchange::Parameters;
+use crate::clock;
 
 /// Sets a parameter, instead of what it was set to before.
 fn set(parameters: &mut Parameters, name: &'static str, value: String) {
@@ -34,6 +37,11 @@ macro_rules! time_setters {
             self
         }
 
+        /// Only logs of the last time, such as the last hour, by the clock of this machine.
+        pub fn last(self, time: Duration) -> Self {
+            self.from(clock::wall().checked_sub(time).unwrap_or(SystemTime::UNIX_EPOCH))
+        }
+
         /// Only logs whose time is earlier than this.
         pub fn to(mut self, time: impl Into<Timestamp>) -> Self {
             set(&mut self.parameters, "to", time.into().to_string());
@@ -46,10 +54,10 @@ macro_rules! time_setters {
 ///
 /// ```
 /// use millpond::{Level, read::Query};
-/// use std::time::{Duration, SystemTime};
+/// use std::time::Duration;
 ///
-/// let hour_ago = SystemTime::now() - Duration::from_secs(3600);
-/// let query = Query::new("\"did not respond\" -healthz").level(Level::Error).from(hour_ago).limit(50);
+/// let hour = Duration::from_secs(3600);
+/// let query = Query::new("\"did not respond\" -healthz").level(Level::Error).last(hour).limit(50);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "a query asks nothing by itself"]
