@@ -1,5 +1,8 @@
 //! Where the server is, how it is reached, and with which key: the options, and what they come to.
 
+pub(crate) mod dsn;
+pub(crate) mod proxy;
+
 use std::{env, path::PathBuf};
 
 use millpond_wire::{INGEST_PATH, PORT};
@@ -9,7 +12,7 @@ use ureq::{
     tls::{Certificate, PemItem, parse_pem},
 };
 
-use crate::{BuildError, Builder, dsn::Dsn, proxy::ProxyChoice};
+use crate::{BuildError, Builder, address::dsn::Dsn, address::proxy::ProxyChoice};
 
 /// What the builder was told.
 #[derive(Clone, Debug, Default)]

@@ -1,6 +1,14 @@
 //! What a record takes from its surroundings when it is finished: the trace that it belongs to, and the current
 //! [`Scope`]. What the record says itself goes before all of it.
 
+pub(crate) mod breadcrumb;
+pub(crate) mod flow;
+pub(crate) mod kept;
+#[cfg(feature = "opentelemetry")]
+pub(crate) mod opentelemetry;
+pub(crate) mod scope;
+pub(crate) mod trace;
+
 use std::{
     cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -29,7 +37,7 @@ impl Default for ContextSettings {
 
 /// The source that is asked unless there is another.
 #[cfg(feature = "opentelemetry")]
-const BUILT_IN: Option<TraceSource> = Some(crate::opentelemetry::active_span);
+const BUILT_IN: Option<TraceSource> = Some(crate::context::opentelemetry::active_span);
 #[cfg(not(feature = "opentelemetry"))]
 const BUILT_IN: Option<TraceSource> = None;
 

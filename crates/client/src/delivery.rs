@@ -1,5 +1,14 @@
 //! How records are kept and delivered: the options.
 
+pub(crate) mod backoff;
+pub(crate) mod breaker;
+pub(crate) mod keeper;
+pub(crate) mod loss;
+pub(crate) mod parcel;
+pub(crate) mod sender;
+pub(crate) mod supply;
+pub(crate) mod transport;
+
 use std::{path::PathBuf, time::Duration};
 
 use millpond_queue::{Due, Limits, Overflow, SpoolLimits};

@@ -19,14 +19,15 @@ use crate::{
     console::Printer,
     content::Policy,
     context::ContextSettings,
-    delivery, fork,
+    delivery,
+    delivery::loss::{LossReport, LossReports},
+    delivery::sender::Sender,
+    delivery::supply::Spooling,
+    fork,
     limits::{SENDER_STACK_BYTES, SPOOL_DELAY, SPOOL_GRACE},
     line::Prefix,
-    loss::{LossReport, LossReports},
     metrics::Tally,
     pipeline::Pipeline,
-    sender::Sender,
-    supply::Spooling,
 };
 
 /// Records that go by before starting the thread is tried again: it costs more than a record may.

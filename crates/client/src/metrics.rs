@@ -10,7 +10,7 @@ use std::{
 
 use millpond_queue::{Counters, Dropped};
 
-use crate::{breaker::BreakerState, content::Counts, limits::LATENCIES_KEPT};
+use crate::{content::Counts, delivery::breaker::BreakerState, limits::LATENCIES_KEPT};
 
 /// The account of a client in this process: `accepted = delivered + queued + spooled + dropped.total()` at every
 /// moment.

@@ -16,10 +16,10 @@ use ureq::{
 
 use super::{ReadError, Stopper};
 use crate::{
+    delivery::transport,
     engine::Settings,
     fork,
     limits::{READ_ANSWER_BYTES_MAX, READ_CONNECTIONS_KEPT},
-    transport,
 };
 
 /// The names and values of a URL's query, each name once.

@@ -9,7 +9,7 @@ use super::{
     ReadError, Reader, Receipt, answer,
     exchange::{Answer, Parameters},
 };
-use crate::{backoff::Backoff, clock, limits::RAW_TIME_MAX, random};
+use crate::{clock, delivery::backoff::Backoff, limits::RAW_TIME_MAX, random};
 
 /// What a body of logs is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

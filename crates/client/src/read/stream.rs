@@ -24,12 +24,13 @@ use super::{
     sse::{Event, Parser},
 };
 use crate::{
-    backoff::Backoff,
+    delivery::backoff::Backoff,
+    delivery::transport,
     limits::{
         STREAM_EVENT_BYTES_MAX, STREAM_ID_BYTES_MAX, STREAM_READ_BYTES, STREAM_REFUSAL_BYTES_MAX,
         STREAM_RETRY_MAX, STREAM_SILENCE_MAX,
     },
-    random, transport,
+    random,
 };
 
 const STREAM_PATH: &str = "/api/v1/logs/stream";

@@ -13,17 +13,17 @@ use millpond_queue::{Asked, DropReason, Settlement};
 use millpond_wire::{Compression, Compressor, Refusal, Verdict};
 
 use crate::{
-    backoff::Backoff,
-    breaker::Breaker,
     clock,
+    delivery::backoff::Backoff,
+    delivery::breaker::Breaker,
+    delivery::parcel::Parcel,
+    delivery::supply::{Source, Supply},
+    delivery::transport::Transport,
     diagnostics::{self, Complaint, Complaints},
     engine::Engine,
     limits::REFUSALS_MAX,
     metrics::Tally,
-    parcel::Parcel,
     random,
-    supply::{Source, Supply},
-    transport::Transport,
 };
 
 #[derive(Debug)]

@@ -15,7 +15,8 @@ use millpond_record::{
 use millpond_wire::FLOWS_PATH;
 
 use crate::{
-    Client, Event, diagnostics::as_own_thread, engine::Settings, random, transport::Transport,
+    Client, Event, delivery::transport::Transport, diagnostics::as_own_thread, engine::Settings,
+    random,
 };
 
 /// A process of several steps.

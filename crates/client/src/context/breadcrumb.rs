@@ -10,8 +10,8 @@ use millpond_record::{Level, Timestamp};
 
 use crate::{
     LineWriter, Scope, Value, ValueWriter, clock,
+    context::kept::{Kept, members_of},
     json::Json,
-    kept::{Kept, members_of},
     limits::{
         BREADCRUMB_BYTES_MAX, BREADCRUMB_TEXT_BYTES_MAX, BREADCRUMBS_BYTES_MAX, BREADCRUMBS_MAX,
     },

@@ -17,7 +17,8 @@ use millpond_record::{TextAttribute, limits::RECORD_BYTES_MAX};
 use pin_project_lite::pin_project;
 
 use crate::{
-    LineWriter, SpanId, TraceContext, TraceId, Value, breadcrumb::Breadcrumbs, kept::Kept,
+    LineWriter, SpanId, TraceContext, TraceId, Value, context::breadcrumb::Breadcrumbs,
+    context::kept::Kept,
 };
 
 /// What every record logged inside of it says, unless the record says something else itself.

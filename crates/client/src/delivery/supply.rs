@@ -14,11 +14,11 @@ use millpond_queue::{
 
 use crate::{
     clock::Steady,
+    delivery::keeper::{self, Handover},
+    delivery::parcel::Parcel,
     diagnostics::{Complaint, Complaints},
     engine::Engine,
-    keeper::{self, Handover},
     limits::{SPOOL_ADOPT_INTERVAL, SPOOL_RETRY_INTERVAL},
-    parcel::Parcel,
     random,
 };
 
