@@ -24,4 +24,5 @@ mod ingest;
 mod program;
 mod query;
 mod raw;
+mod sdk;
 mod stream;

@@ -12,7 +12,7 @@ use crate::{
 const WITH_SYSTEM: &str = "--features millpond-system-tests/system";
 /// What is built only for those who ask for it is tested nevertheless.
 const WITH_OPTIONAL: &str =
-    "--features millpond/opentelemetry,millpond-tracing/log,millpond-tower/axum";
+    "--features millpond/async,millpond/opentelemetry,millpond-tracing/log,millpond-tower/axum";
 const DENY_VERSION: &str = "0.20.2";
 
 #[derive(clap::Args)]

@@ -177,6 +177,7 @@ impl fmt::Write for Bounded {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{content::Policy, json::Json};
 
     fn frame(function: &str, file: &str, line: u32, column: u32) -> Frame {
         let file = Some(file.to_owned());
@@ -234,9 +235,12 @@ mod tests {
     #[test]
     fn so_many_frames_are_written_and_no_more() {
         let text: String = (0..FRAMES_MAX + 7).map(|n| format!("{n}: f{n}\n")).collect();
-        let mut out = String::new();
-        ValueWriter::new(&mut out).object(|object| Frames::read(&text).write(object));
-        let value: serde_json::Value = serde_json::from_str(&out).unwrap();
+        let policy = Policy::open();
+        let mut json = Json::default();
+        json.value(&policy, policy.depth_max, |out| {
+            out.object(|object| Frames::read(&text).write(object));
+        });
+        let value: serde_json::Value = serde_json::from_str(&json.text).unwrap();
         let frames = value["stacktrace"].as_array().unwrap();
         assert_eq!((frames.len(), &value["frames_omitted"]), (FRAMES_MAX, &7.into()));
         assert_eq!(frames[0]["function"], "f106");

@@ -3,7 +3,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, AtomicU8, Ordering},
     },
     time::Duration,
@@ -13,12 +13,17 @@ use millpond_queue::DropReason;
 use millpond_record::{Level, Severity};
 
 use crate::{
-    BreakerState, Builder, Event, Flow, FlowError, LineWriter, Metrics, clock,
+    BreakerState, BuildError, Builder, Event, Flow, FlowError, LineWriter, Metrics, Mode, clock,
     context::complete_from_context,
     diagnostics::is_own_thread,
     engine::{Engine, Lineage, Settings},
     fork,
+    metrics::Tally,
+    read::Reader,
 };
+
+/// A least level above all levels.
+const NO_LEVEL: u8 = u8::MAX;
 
 /// Sends records to a Millpond server.
 ///
@@ -61,10 +66,16 @@ impl FlushOutcome {
         self.left == 0
     }
 
+    /// How many records are lost if the process ends now.
+    #[must_use]
+    pub fn at_risk(self) -> u64 {
+        self.left - self.spooled
+    }
+
     /// Whether nothing is lost if the process ends now.
     #[must_use]
     pub fn is_safe(self) -> bool {
-        self.left == self.spooled
+        self.at_risk() == 0
     }
 }
 
@@ -83,22 +94,55 @@ impl Drop for FlushGuard<'_> {
     }
 }
 
+/// A handle that does not keep the client alive: for hooks that stay for the life of the process.
+#[derive(Clone, Debug)]
+pub(crate) struct WeakClient(Weak<Shared>);
+
+impl WeakClient {
+    pub(crate) fn upgrade(&self) -> Option<Client> {
+        self.0.upgrade().map(|shared| Client { shared })
+    }
+}
+
 impl Client {
     /// A builder with the defaults.
     pub fn builder() -> Builder {
         Builder::new()
     }
 
+    /// A client with the defaults and what the [environment](Builder::from_env) says.
+    ///
+    /// # Errors
+    /// As [`Builder::build`].
+    pub fn from_env() -> Result<Self, BuildError> {
+        Builder::from_env().build()
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakClient {
+        WeakClient(Arc::downgrade(&self.shared))
+    }
+
     pub(crate) fn new(settings: Settings, level_min: Level) -> Self {
+        let level_min = if settings.mode == Mode::Silent { NO_LEVEL } else { level_min as u8 };
         fork::watch();
         let settings = Arc::new(settings);
         let shared = Shared {
             lineage: Lineage::new(&settings),
             settings,
-            level_min: AtomicU8::new(level_min as u8),
+            level_min: AtomicU8::new(level_min),
             closed: AtomicBool::new(false),
         };
-        Self { shared: Arc::new(shared) }
+        let client = Self { shared: Arc::new(shared) };
+        client.deliver_leftovers();
+        client
+    }
+
+    /// What earlier processes left in the spool need not wait until this one logs something.
+    fn deliver_leftovers(&self) {
+        let settings = &self.shared.settings;
+        if settings.mode == Mode::Normal && settings.delivery.spool_directory.is_some() {
+            self.engine().start_once();
+        }
     }
 
     /// Whether records of this level are recorded.
@@ -107,8 +151,11 @@ impl Client {
         level as u8 >= self.shared.level_min.load(Ordering::Relaxed) && !is_own_thread()
     }
 
-    /// Changes the least level that is recorded, from now on.
+    /// Changes the least level that is recorded, from now on. A silent client stays silent.
     pub fn set_min_level(&self, level: Level) {
+        if self.shared.settings.mode == Mode::Silent {
+            return;
+        }
         self.shared.level_min.store(level as u8, Ordering::Relaxed);
     }
 
@@ -146,7 +193,7 @@ impl Client {
     pub fn log(&self, level: impl Into<Severity>, message: impl AsRef<str>) -> Event<'_> {
         let severity = level.into();
         let line = self.is_enabled(severity.level()).then(|| {
-            let mut line = LineWriter::begin(clock::now(), severity);
+            let mut line = self.begin(severity);
             line.message(message.as_ref());
             line
         });
@@ -155,25 +202,72 @@ impl Client {
 
     /// Records what `write` writes, in one call: for bindings and bridges from other logging libraries. `write` is
     /// not called below the least level, and no lock is held while it runs; a panic in it costs the record.
-    pub fn submit(&self, level: impl Into<Severity>, write: impl FnOnce(&mut LineWriter)) {
+    pub fn submit(&self, level: impl Into<Severity>, write: impl FnOnce(&mut LineWriter<'_>)) {
         let severity = level.into();
         if !self.is_enabled(severity.level()) {
             return;
         }
-        let mut line = LineWriter::begin(clock::now(), severity);
+        let mut line = self.begin(severity);
         match catch_unwind(AssertUnwindSafe(|| write(&mut line))) {
             Ok(()) => self.finish(line),
             Err(_) => self.panicked(line),
         }
     }
 
-    pub(crate) fn finish(&self, mut line: Box<LineWriter>) {
+    /// The record that would be sent, as JSON, for what `write` adds to a message: after redaction and
+    /// [`Builder::before_send`], whatever the mode, the least level and sampling say. Nothing is sent, printed or
+    /// counted. `None` if nothing would be sent.
+    ///
+    /// ```
+    /// use millpond::{Client, Level};
+    ///
+    /// let client = Client::builder().exclude_fields(["body"]).build()?;
+    /// let record = client.preview(Level::Info, "signed in", |line| {
+    ///     line.field("Set-Cookie", "sid=1");
+    ///     line.field("body", "…");
+    /// });
+    /// assert!(record.unwrap().ends_with(r#""fields":{"Set-Cookie":"[REDACTED]","body":"[EXCLUDED]"}}"#));
+    /// # Ok::<(), millpond::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn preview(
+        &self,
+        level: impl Into<Severity>,
+        message: impl AsRef<str>,
+        write: impl FnOnce(&mut LineWriter<'_>),
+    ) -> Option<String> {
+        let settings = &*self.shared.settings;
+        let mut line = self.begin(level.into());
+        line.message(message.as_ref());
+        let written = catch_unwind(AssertUnwindSafe(|| write(&mut line))).is_ok();
+        complete_from_context(&mut line, &settings.context);
+        let kept =
+            written && settings.pipeline.complete(&mut line, &settings.prefix, &Tally::default());
+        let bytes = if kept { line.finish(|_, pieces| pieces.concat()) } else { None };
+        line.recycle();
+        let json = String::from_utf8(bytes?).ok()?;
+        Some(json.trim_end().to_owned())
+    }
+
+    fn begin(&self, severity: Severity) -> LineWriter<'_> {
+        LineWriter::begin(&self.shared.settings.policy, clock::now(), severity)
+    }
+
+    /// Takes a record that says all that the caller had to say through the pipeline to console and queue.
+    pub(crate) fn finish(&self, mut line: LineWriter<'_>) {
         complete_from_context(&mut line, &self.shared.settings.context);
-        self.engine().push(line);
+        let engine = self.engine();
+        let (pipeline, prefix) = (&self.shared.settings.pipeline, &self.shared.settings.prefix);
+        if pipeline.samples(&mut line) && pipeline.complete(&mut line, prefix, &engine.tally) {
+            engine.push(&mut line);
+        } else {
+            Tally::add(&engine.tally.filtered, 1);
+        }
+        line.recycle();
     }
 
     /// Counts a record that a value of it did not let come to an end.
-    pub(crate) fn panicked(&self, line: Box<LineWriter>) {
+    pub(crate) fn panicked(&self, line: LineWriter<'_>) {
         self.engine().queue.refuse(DropReason::Panicked);
         line.recycle();
     }
@@ -248,6 +342,12 @@ impl Client {
         engine.map(|engine| FlushOutcome::new(wait(engine), engine)).unwrap_or_default()
     }
 
+    /// Reads from the server that this client sends to, with the same settings and over connections of its own.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader::new(Arc::clone(&self.shared.settings))
+    }
+
     /// The account of this process so far.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
@@ -283,7 +383,7 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         // In a child that has logged nothing this finds no engine: the parent's is not touched (dd-trace-py#18856).
-        let _ = self.close(self.settings.shutdown_timeout);
+        let _ = self.close(self.settings.delivery.shutdown_timeout);
     }
 }
 
@@ -291,7 +391,10 @@ impl Drop for Shared {
 mod tests {
     use std::time::Duration;
 
-    use crate::{Client, DropReason, Level, diagnostics::own_this_thread, fork::pretend};
+    use crate::{
+        Client, DropReason, Level, diagnostics::own_this_thread, engine::START_ATTEMPT_INTERVAL,
+        fork::pretend,
+    };
 
     /// Nothing listens on the discard port of this machine.
     fn client() -> Client {
@@ -330,6 +433,20 @@ mod tests {
             });
         });
         assert_eq!(client.metrics().accepted, 0);
+    }
+
+    #[test]
+    fn a_sender_that_died_is_followed_by_another_one() {
+        let client = client();
+        client.info("starts one").send();
+        let engine = client.engine();
+        assert!(engine.is_running());
+        engine.sender_died();
+        assert!(!engine.is_running());
+        for _ in 0..START_ATTEMPT_INTERVAL {
+            client.info("one of these starts another").send();
+        }
+        assert!(engine.is_running());
     }
 
     #[test]

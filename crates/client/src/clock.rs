@@ -1,6 +1,6 @@
 //! The one place that asks what time it is.
 
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use millpond_record::Timestamp;
 
@@ -10,8 +10,25 @@ pub(crate) fn wall() -> SystemTime {
     SystemTime::now()
 }
 
+/// The wall clock as it was when the spool was opened, and the time that has passed since: what is set forward or back
+/// meanwhile makes no record older than it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Steady {
+    wall: SystemTime,
+    since: Instant,
+}
+
+impl Steady {
+    pub(crate) fn begin() -> Self {
+        Self { wall: wall(), since: Instant::now() }
+    }
+
+    pub(crate) fn now(self) -> SystemTime {
+        self.wall.checked_add(self.since.elapsed()).unwrap_or(self.wall)
+    }
+}
+
 /// The time of the wall clock in nanoseconds since the epoch.
 pub(crate) fn now() -> Timestamp {
-    let since_epoch = wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_nanos(i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX))
+    wall().into()
 }

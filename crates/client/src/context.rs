@@ -1,6 +1,14 @@
 //! What a record takes from its surroundings when it is finished: the trace that it belongs to, and the current
 //! [`Scope`]. What the record says itself goes before all of it.
 
+pub(crate) mod breadcrumb;
+pub(crate) mod flow;
+pub(crate) mod kept;
+#[cfg(feature = "opentelemetry")]
+pub(crate) mod opentelemetry;
+pub(crate) mod scope;
+pub(crate) mod trace;
+
 use std::{
     cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -8,7 +16,7 @@ use std::{
 
 use millpond_record::{Level, TextAttribute};
 
-use crate::{LineWriter, Scope, TraceContext, TraceId, panics};
+use crate::{Builder, LineWriter, Scope, TraceContext, TraceId, panics};
 
 /// Asks the tracing library of the application for the span that is active in this thread.
 pub type TraceSource = fn() -> Option<TraceContext>;
@@ -29,24 +37,46 @@ impl Default for ContextSettings {
 
 /// The source that is asked unless there is another.
 #[cfg(feature = "opentelemetry")]
-const BUILT_IN: Option<TraceSource> = Some(crate::opentelemetry::active_span);
+const BUILT_IN: Option<TraceSource> = Some(crate::context::opentelemetry::active_span);
 #[cfg(not(feature = "opentelemetry"))]
 const BUILT_IN: Option<TraceSource> = None;
 
+impl Builder {
+    /// Asks the tracing library of the application for the active span: records that name no trace themselves belong
+    /// to that one, before the trace of their [`Scope`](crate::Scope). It is asked in the thread that logs, so it must
+    /// be quick. With the feature `opentelemetry` this is OpenTelemetry's span unless another source is set.
+    pub fn trace_source(mut self, source: TraceSource) -> Self {
+        self.context.trace_source = Some(source);
+        self
+    }
+
+    /// Whether a record that belongs to no trace gets a new one of its own; not by default.
+    pub fn auto_trace_id(mut self, auto: bool) -> Self {
+        self.context.auto_trace_id = auto;
+        self
+    }
+
+    /// The least level of the records that breadcrumbs go with; `error` by default.
+    pub fn breadcrumbs_min_level(mut self, level: Level) -> Self {
+        self.context.breadcrumbs_min_level = level;
+        self
+    }
+}
+
 /// Adds to the record what it did not say itself.
-pub(crate) fn complete_from_context(line: &mut LineWriter, settings: &ContextSettings) {
+pub(crate) fn complete_from_context(line: &mut LineWriter<'_>, settings: &ContextSettings) {
     let scope = Scope::entered();
     complete_trace(line, settings, scope.as_ref());
     let Some(scope) = scope else { return };
     scope.write(line);
-    if line.level() >= settings.breadcrumbs_min_level {
+    if line.current_severity().level() >= settings.breadcrumbs_min_level {
         scope.breadcrumbs().write(line);
     }
 }
 
 /// Trace and span come from the same place, lest the span be one of another trace: from the record, else from the
 /// active span, else from the scope. Without any of them a trace of its own is better than none, if that is wanted.
-fn complete_trace(line: &mut LineWriter, settings: &ContextSettings, scope: Option<&Scope>) {
+fn complete_trace(line: &mut LineWriter<'_>, settings: &ContextSettings, scope: Option<&Scope>) {
     if line.has_text(TextAttribute::TraceId) {
         return;
     }

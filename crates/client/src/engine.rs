@@ -1,6 +1,7 @@
 //! What one process has of a client: a queue, and the thread that empties it.
 
 use std::{
+    path::Path,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering},
@@ -9,51 +10,40 @@ use std::{
     time::{Duration, Instant},
 };
 
-use millpond_queue::{DropReason, Due, Limits, Overflow, Queue};
-use millpond_wire::Compression;
-use ureq::{Proxy, tls::Certificate};
+use millpond_queue::{DropReason, Due, Queue};
 
 use crate::{
-    LineWriter, Metrics, clock,
+    LineWriter, Metrics, Mode,
+    address::Address,
+    clock,
+    console::Printer,
+    content::Policy,
     context::ContextSettings,
+    delivery,
+    delivery::loss::{LossReport, LossReports},
+    delivery::sender::Sender,
+    delivery::supply::Spooling,
     fork,
     limits::{SENDER_STACK_BYTES, SPOOL_DELAY, SPOOL_GRACE},
     line::Prefix,
-    loss::{LossReport, LossReports},
     metrics::Tally,
-    sender::Sender,
-    supply::{SpoolSettings, Spooling},
+    pipeline::Pipeline,
 };
 
 /// Records that go by before starting the thread is tried again: it costs more than a record may.
-const START_ATTEMPT_INTERVAL: u32 = 64;
+pub(crate) const START_ATTEMPT_INTERVAL: u32 = 64;
 
 /// What the builder decided.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    /// Where batches are posted to.
-    pub(crate) url: String,
-    pub(crate) api_key: Option<String>,
-    pub(crate) compression: Compression,
-    pub(crate) limits: Limits,
-    pub(crate) overflow: Overflow,
-    pub(crate) due: Due,
-    pub(crate) retry_delay_first: Duration,
-    pub(crate) retry_delay_max: Duration,
-    pub(crate) connect_timeout: Duration,
-    pub(crate) request_timeout: Duration,
-    pub(crate) shutdown_timeout: Duration,
-    /// Attempts after which a batch is dropped.
-    pub(crate) attempts_max: Option<u32>,
-    pub(crate) breaker_threshold: u32,
-    pub(crate) breaker_reset: Duration,
-    pub(crate) loss_reports: bool,
-    pub(crate) spool: Option<SpoolSettings>,
-    pub(crate) proxy: Option<Proxy>,
-    /// The roots to trust in place of Mozilla's; none for those.
-    pub(crate) ca_certificates: Vec<Certificate<'static>>,
+    pub(crate) address: Address,
+    pub(crate) delivery: delivery::Options,
     pub(crate) prefix: Prefix,
     pub(crate) context: ContextSettings,
+    pub(crate) policy: Policy,
+    pub(crate) pipeline: Pipeline,
+    pub(crate) mode: Mode,
+    pub(crate) printer: Option<Printer>,
 }
 
 /// A client in one process.
@@ -73,11 +63,14 @@ pub(crate) struct Engine {
 impl Engine {
     fn new(settings: &Arc<Settings>, process: u32) -> Arc<Self> {
         // The keeper says where a batch ends; to the disk a record goes as soon as it comes.
-        let age_max = if settings.spool.is_some() { SPOOL_DELAY } else { settings.due.age_max };
-        let due = Due { age_max, ..settings.due };
+        let delivery = &settings.delivery;
+        let due = match delivery.spool_directory {
+            Some(_) => Due { age_max: SPOOL_DELAY, ..delivery.due },
+            None => delivery.due,
+        };
         Arc::new(Self {
             settings: Arc::clone(settings),
-            queue: Queue::new(settings.limits, settings.overflow, due),
+            queue: Queue::new(delivery.limits, delivery.overflow, due),
             tally: Tally::default(),
             losses: Mutex::default(),
             spooling: OnceLock::new(),
@@ -87,13 +80,30 @@ impl Engine {
         })
     }
 
-    /// Queues a finished line.
-    pub(crate) fn push(self: &Arc<Self>, mut line: Box<LineWriter>) {
-        let pushed = line.finish(&self.settings.prefix, |pieces| self.queue.push(pieces));
+    /// Prints a completed line, if there is a console, and queues it.
+    pub(crate) fn push(self: &Arc<Self>, line: &mut LineWriter<'_>) {
+        let settings = &*self.settings;
+        let is_local = line.is_local_only() || settings.mode != Mode::Normal;
+        let pushed = line.finish(|level, pieces| {
+            if let Some(printer) = &settings.printer {
+                printer.print(level, pieces);
+            }
+            if !is_local {
+                self.queue.push(pieces);
+            }
+        });
+        self.tally.withheld(line.counts());
+        if is_local {
+            return Tally::add(&self.tally.filtered, 1);
+        }
         if pushed.is_none() {
             self.queue.refuse(DropReason::TooLarge);
         }
-        line.recycle();
+        self.start_once();
+    }
+
+    /// Starts the sender, if there is none.
+    pub(crate) fn start_once(self: &Arc<Self>) {
         if !self.running.load(Ordering::Relaxed) {
             self.start();
         }
@@ -117,6 +127,11 @@ impl Engine {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn is_running(&self) -> bool {
+        self.running.load(Ordering::Relaxed)
+    }
+
     /// Has one of the next records start another sender.
     pub(crate) fn sender_died(&self) {
         Tally::add(&self.tally.errors, 1);
@@ -126,9 +141,10 @@ impl Engine {
     /// The spool of this process; `open` opens it if there is to be one.
     pub(crate) fn spooling(
         &self,
-        open: impl FnOnce(&SpoolSettings) -> Option<Spooling>,
+        open: impl FnOnce(&Path) -> Option<Spooling>,
     ) -> Option<Spooling> {
-        self.spooling.get_or_init(|| self.settings.spool.as_ref().and_then(open)).clone()
+        let directory = self.settings.delivery.spool_directory.as_deref();
+        self.spooling.get_or_init(|| directory.and_then(open)).clone()
     }
 
     /// Takes no more records, waits for those that are there, and has the sender end. How many are left.
@@ -136,7 +152,7 @@ impl Engine {
         self.report_losses(true);
         self.queue.close();
         let left = self.queue.flush(timeout);
-        if left > 0 && self.settings.spool.is_some() {
+        if left > 0 && self.settings.delivery.spool_directory.is_some() {
             self.queue.persist(SPOOL_GRACE);
         }
         self.queue.abandon();
@@ -154,7 +170,7 @@ impl Engine {
 
     /// Queues a record of what was lost since the last one, if there is something to tell.
     pub(crate) fn report_losses(&self, last_chance: bool) {
-        if !self.settings.loss_reports {
+        if !self.settings.delivery.loss_reports {
             return;
         }
         let dropped = self.queue.counters().dropped;
@@ -165,10 +181,13 @@ impl Engine {
             Instant::now(),
         );
         if let Some(report) = report {
-            let mut line = LineWriter::begin(clock::now(), LossReport::LEVEL.into());
+            let settings = &*self.settings;
+            let level = LossReport::LEVEL.into();
+            let mut line = LineWriter::begin(&settings.policy, clock::now(), level);
             report.write(&mut line);
+            line.complete(&settings.prefix);
             // It is far below every limit.
-            let _ = line.finish(&self.settings.prefix, |pieces| self.queue.push(pieces));
+            let _ = line.finish(|_, pieces| self.queue.push_beyond_limits(pieces));
             line.recycle();
         }
     }

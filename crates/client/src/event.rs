@@ -8,14 +8,14 @@ use std::{
     sync::{Arc, atomic::AtomicU32},
 };
 
-use crate::{Client, LineWriter, TextAttribute, Timestamp, Value};
+use crate::{Client, LineWriter, TextAttribute, Timestamp, TraceContext, Value};
 
 /// One record, from [`Client::log`] and its kin to [`Event::send`]. Below the client's least level it is nothing, and
 /// all of its methods cost nothing.
 #[must_use = "an event is recorded by `send`"]
 pub struct Event<'c> {
     client: &'c Client,
-    line: Option<Box<LineWriter>>,
+    line: Option<LineWriter<'c>>,
 }
 
 impl fmt::Debug for Event<'_> {
@@ -25,11 +25,11 @@ impl fmt::Debug for Event<'_> {
 }
 
 impl<'c> Event<'c> {
-    pub(crate) fn new(client: &'c Client, line: Option<Box<LineWriter>>) -> Self {
+    pub(crate) fn new(client: &'c Client, line: Option<LineWriter<'c>>) -> Self {
         Self { client, line }
     }
 
-    fn with(mut self, write: impl FnOnce(&mut LineWriter)) -> Self {
+    fn with(mut self, write: impl FnOnce(&mut LineWriter<'c>)) -> Self {
         if let Some(line) = &mut self.line {
             write(line);
         }
@@ -37,7 +37,7 @@ impl<'c> Event<'c> {
     }
 
     /// As [`Self::with`], for what runs code of the application: a panic in it costs the record, not the caller.
-    fn with_guarded(mut self, write: impl FnOnce(&mut LineWriter)) -> Self {
+    fn with_guarded(mut self, write: impl FnOnce(&mut LineWriter<'c>)) -> Self {
         if let Some(line) = &mut self.line
             && catch_unwind(AssertUnwindSafe(|| write(line))).is_err()
             && let Some(line) = self.line.take()
@@ -67,7 +67,7 @@ impl<'c> Event<'c> {
     /// The exception: an error, its causes, and the stack on which it came up, if it was captured.
     ///
     /// ```
-    /// # let client = millpond::Client::builder().build()?;
+    /// # let client = millpond::Client::builder().mode(millpond::Mode::Silent).build()?;
     /// use std::backtrace::Backtrace;
     ///
     /// if let Err(error) = "x".parse::<u8>() {
@@ -86,6 +86,14 @@ impl<'c> Event<'c> {
     /// The name of the logger inside the service.
     pub fn logger(self, name: &str) -> Self {
         self.text(TextAttribute::Logger, name)
+    }
+
+    /// The trace and the span.
+    pub fn trace(self, trace: TraceContext) -> Self {
+        self.with(|line| {
+            line.text_fmt(TextAttribute::TraceId, format_args!("{}", trace.trace_id));
+            line.text_fmt(TextAttribute::SpanId, format_args!("{}", trace.span_id));
+        })
     }
 
     /// The W3C trace id.
@@ -141,6 +149,11 @@ impl<'c> Event<'c> {
     /// The event time, in place of the time at which the event was begun.
     pub fn time(self, time: Timestamp) -> Self {
         self.with(|line| line.time(time))
+    }
+
+    /// Keeps the event from the server: it is printed if the client has a [`crate::Console`], and counted as filtered.
+    pub fn local_only(self) -> Self {
+        self.with(LineWriter::local_only)
     }
 
     /// Records the event.

@@ -4,7 +4,7 @@ use std::{backtrace::Backtrace, error::Error};
 
 use crate::{LineWriter, ObjectWriter, backtrace::Frames, limits::CAUSES_MAX};
 
-impl LineWriter {
+impl LineWriter<'_> {
     /// The exception, from an error and its causes.
     pub fn error(&mut self, error: &(impl Error + ?Sized)) {
         self.exception_with(|object| write_error(object, error, None));

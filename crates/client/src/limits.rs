@@ -3,6 +3,10 @@
 
 use std::time::Duration;
 
+pub use millpond_record::limits::{
+    ATTRIBUTE_BYTES_MAX, DEPTH_MAX, FIELDS_MAX, RECORD_BYTES_MAX, TAGS_MAX,
+};
+
 /// Bytes that a queue holds by default: four minutes of a thousand records a second, in what a small container can
 /// spare.
 pub const QUEUE_BYTES_MAX: usize = 64 << 20;
@@ -44,7 +48,7 @@ pub const LATENCIES_KEPT: usize = 100;
 pub const LOSS_REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How long a record may wait in memory before it is written to the spool: so much of the last records may a SIGKILL
-/// take. Each write costs a system call and 13 bytes, however many records it has.
+/// take, and what comes while the disk syncs a batch. Each write costs a system call and 13 bytes, however many records it has.
 pub const SPOOL_DELAY: Duration = Duration::from_millis(10);
 
 /// Bytes that a spool may take on disk by default, what was left by earlier processes included: ten minutes of a
@@ -116,3 +120,50 @@ pub const SENDER_STACK_BYTES: usize = 1 << 20;
 
 /// How often the same complaint may go to stderr.
 pub const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Least that a record may be limited to, in bytes: its attributes and a sentence.
+pub const LOG_BYTES_MIN: usize = 1 << 10;
+
+/// Time for a query's answer to begin, and again for it to come, by default. The server gives a query 60 seconds, and
+/// it may have to wait for its turn.
+pub const READ_TIME_MAX: Duration = Duration::from_secs(90);
+
+/// How much of an answer to a query is read: a page of 1,000 logs of 256 KiB each.
+pub const READ_ANSWER_BYTES_MAX: u64 = 256 << 20;
+
+/// Connections that a reader keeps for its next requests; more are made when more threads ask at the same time.
+pub const READ_CONNECTIONS_KEPT: usize = 4;
+
+/// Logs of a page when all pages are wanted: the most that the server gives at once.
+pub const PAGE_LOGS: usize = 1000;
+
+/// Characters that are shown of an answer that is none of a Millpond server.
+pub const ANSWER_EXCERPT_CHARS: usize = 200;
+
+/// A live stream that was silent for so long is connected again. The server says something every second.
+pub const STREAM_SILENCE_MAX: Duration = Duration::from_secs(10);
+
+/// The longest wait between connections that a live stream may ask for with `retry:`.
+pub const STREAM_RETRY_MAX: Duration = Duration::from_secs(30);
+
+/// Largest event of a live stream: a record of 1 MiB, each of its bytes escaped.
+pub const STREAM_EVENT_BYTES_MAX: usize = 8 << 20;
+
+/// Longest id of an event that is kept: ours are decimal numbers, and it has to fit into a header.
+pub const STREAM_ID_BYTES_MAX: usize = 256;
+
+/// Bytes that are read at once from a live stream.
+pub const STREAM_READ_BYTES: usize = 16 << 10;
+
+/// How much of the answer is read that refuses a live stream.
+pub const STREAM_REFUSAL_BYTES_MAX: u64 = 64 << 10;
+
+/// How long stopping a tail waits for its thread. A connection that is being made can't be interrupted, and no program
+/// should wait for one when it ends.
+pub const STOP_TIME_MAX: Duration = Duration::from_millis(500);
+
+/// How long a raw body is tried to be ingested by default: a server that restarts is back by then.
+pub const RAW_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Logs that an async stream reads ahead of its reader: enough for the thread to work while the reader does.
+pub const STREAM_LOGS_AHEAD: usize = 64;

@@ -3,46 +3,52 @@
 use std::{
     cell::Cell,
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
+    ops::Range,
+    sync::{Arc, atomic::AtomicU32},
 };
 
 use millpond_record::{
     Level, Severity, TextAttribute, Timestamp,
     json::{write_string, write_u64},
-    limits::{ATTRIBUTE_BYTES_MAX, FIELDS_MAX, RECORD_BYTES_MAX, TAGS_MAX},
+    limits::{ATTRIBUTE_BYTES_MAX, DEPTH_MAX, FIELDS_MAX, RECORD_BYTES_MAX, TAGS_MAX},
 };
 
 use crate::{
     Value, ValueWriter,
+    content::{Counts, Policy},
+    json::Json,
     limits::LINE_BYTES_KEPT_MAX,
-    value::{ObjectWriter, write_display, write_value},
+    value::ObjectWriter,
 };
 
-/// Nanoseconds since the epoch below which a reader of the bare number takes it for a larger unit; 1973-03-03.
-const NANOS_TOLD_BY_SIZE_MIN: u64 = 100_000_000_000_000_000;
-
-/// Bytes of the longest step, `,"step_index":4294967295`.
-const STEP_BYTES_MAX: usize = 24;
+mod edit;
+mod finish;
 
 /// Takes what one record says, in any order, and holds it as JSON.
 ///
 /// The first that is said stays: a second value for the same attribute or the same key of the fields is ignored, so
 /// that what is closer to the event comes first and wins. What the server would reject a whole record for is cut to
 /// its limits here: long attributes, too many tags or fields, nesting.
+///
+/// What the client withholds (see [`crate::Builder::redaction`]) never gets into it.
 #[derive(Debug)]
-pub struct LineWriter {
+pub struct LineWriter<'a> {
+    policy: &'a Policy,
+    buffers: Box<Buffers>,
+}
+
+/// What was said so far. Kept by the thread from record to record.
+#[derive(Debug)]
+struct Buffers {
     time: Timestamp,
     severity: Severity,
     /// Members of the record but time, level, tags and fields, each with a comma in front.
-    head: String,
+    head: Json,
     /// Elements, separated by commas.
-    tags: String,
+    tags: Json,
     tags_count: usize,
     /// Members, separated by commas.
-    fields: String,
+    fields: Json,
     /// Where in `fields` each key stands, quotes included.
     keys: Vec<(u32, u32)>,
     /// The text attributes that were said, a bit for each.
@@ -52,82 +58,100 @@ pub struct LineWriter {
     exception: bool,
     /// The steps of the record's flow so far, if the record takes the next one.
     steps: Option<Arc<AtomicU32>>,
-    /// Something alone was larger than a record may be, and is not here.
-    too_large: bool,
+    /// The record is not for the server.
+    local_only: bool,
+    /// Where in `head` they stand: message and trace id as strings, the exception as a member with its comma.
+    message_at: Range<usize>,
+    trace_id_at: Range<usize>,
+    exception_at: Range<usize>,
+    /// Bytes that were not even written, since the record is far too large without them.
+    unwritten: usize,
 }
 
 thread_local! {
-    /// The buffer that the thread's next record is written into.
-    static SPARE: Cell<Option<Box<LineWriter>>> = const { Cell::new(None) };
+    /// The buffers that the thread's next record is written into.
+    static SPARE: Cell<Option<Box<Buffers>>> = const { Cell::new(None) };
 }
 
-impl LineWriter {
-    /// An empty line; the thread's own buffer unless a record is being written into it already, or the thread is
-    /// about to end.
-    pub(crate) fn begin(time: Timestamp, severity: Severity) -> Box<Self> {
-        let spare = SPARE.try_with(Cell::take).ok().flatten();
-        let mut line = spare.unwrap_or_else(|| Box::new(Self::new()));
-        line.time = time;
-        line.severity = severity;
-        line
-    }
-
+impl Buffers {
     fn new() -> Self {
+        let json = |capacity| Json { text: String::with_capacity(capacity), ..Json::default() };
         Self {
             time: Timestamp::from_nanos(0),
             severity: Severity::from(Level::Info),
-            head: String::with_capacity(512),
-            tags: String::new(),
+            head: json(512),
+            tags: json(0),
             tags_count: 0,
-            fields: String::with_capacity(512),
+            fields: json(512),
             keys: Vec::with_capacity(16),
             texts: 0,
             step_index: false,
             exception: false,
             steps: None,
-            too_large: false,
+            local_only: false,
+            message_at: 0..0,
+            trace_id_at: 0..0,
+            exception_at: 0..0,
+            unwritten: 0,
         }
     }
 
-    /// Gives the buffer back for the thread's next record.
-    pub(crate) fn recycle(mut self: Box<Self>) {
-        if self.head.capacity() + self.tags.capacity() + self.fields.capacity()
-            > LINE_BYTES_KEPT_MAX
-        {
-            return;
+    fn clear(&mut self) {
+        for json in [&mut self.head, &mut self.tags, &mut self.fields] {
+            json.text.clear();
+            json.counts = Counts::default();
         }
-        self.head.clear();
-        self.tags.clear();
         self.tags_count = 0;
-        self.fields.clear();
         self.keys.clear();
         self.texts = 0;
         self.step_index = false;
         self.exception = false;
         self.steps = None;
-        self.too_large = false;
-        // A thread that is about to end has no use for it.
-        let _ = SPARE.try_with(|spare| spare.set(Some(self)));
+        self.local_only = false;
+        self.message_at = 0..0;
+        self.trace_id_at = 0..0;
+        self.exception_at = 0..0;
+        self.unwritten = 0;
+    }
+}
+
+impl<'a> LineWriter<'a> {
+    /// An empty line; in the thread's own buffers unless a record is being written into them already, or the thread
+    /// is about to end.
+    pub(crate) fn begin(policy: &'a Policy, time: Timestamp, severity: Severity) -> Self {
+        let spare = SPARE.try_with(Cell::take).ok().flatten();
+        let mut buffers = spare.unwrap_or_else(|| Box::new(Buffers::new()));
+        buffers.time = time;
+        buffers.severity = severity;
+        Self { policy, buffers }
+    }
+
+    /// Gives the buffers back for the thread's next record.
+    pub(crate) fn recycle(mut self) {
+        let Buffers { head, tags, fields, .. } = &*self.buffers;
+        if head.text.capacity() + tags.text.capacity() + fields.text.capacity()
+            > LINE_BYTES_KEPT_MAX
+        {
+            return;
+        }
+        self.buffers.clear();
+        // A thread that is about to end has no use for them.
+        let _ = SPARE.try_with(|spare| spare.set(Some(self.buffers)));
     }
 
     /// The event time, in place of the time of the call.
     pub fn time(&mut self, time: Timestamp) {
-        self.time = time;
+        self.buffers.time = time;
     }
 
     /// The severity, in place of the one that the call began with.
     pub fn severity(&mut self, severity: Severity) {
-        self.severity = severity;
+        self.buffers.severity = severity;
     }
 
-    /// The level.
-    pub(crate) fn level(&self) -> Level {
-        self.severity.level()
-    }
-
-    /// About how many bytes the record may still grow by.
-    pub(crate) fn room_bytes(&self) -> usize {
-        RECORD_BYTES_MAX.saturating_sub(self.head.len() + self.tags.len() + self.fields.len())
+    /// Keeps the record from the server: it is printed, if the client has a console, and counted as filtered.
+    pub fn local_only(&mut self) {
+        self.buffers.local_only = true;
     }
 
     /// The message.
@@ -138,24 +162,41 @@ impl LineWriter {
     /// The message, as it is printed: `line.message_fmt(format_args!("{n} orders"))`.
     pub fn message_fmt(&mut self, message: fmt::Arguments<'_>) {
         if self.say(TextAttribute::Message) {
-            self.head.push_str(",\"message\":");
-            write_display(&mut self.head, message);
+            let head = &mut self.buffers.head;
+            head.text.push_str(",\"message\":");
+            let start = head.text.len();
+            head.display(message, self.policy);
+            self.buffers.message_at = start..self.buffers.head.text.len();
         }
     }
 
-    /// A text attribute. One that is longer than [`ATTRIBUTE_BYTES_MAX`] is cut, except for the message.
+    /// A text attribute. One that is longer than [`ATTRIBUTE_BYTES_MAX`] is cut, and a message that is longer than
+    /// [`RECORD_BYTES_MAX`].
     pub fn text(&mut self, attribute: TextAttribute, text: &str) {
-        let text = match attribute {
-            TextAttribute::Message if text.len() > RECORD_BYTES_MAX => {
-                self.too_large = true;
-                return;
-            }
-            TextAttribute::Message => text,
-            _ => text.get(..text.floor_char_boundary(ATTRIBUTE_BYTES_MAX)).unwrap_or(text),
+        if !self.say(attribute) {
+            return;
+        }
+        let buffers = &mut *self.buffers;
+        let bytes_max = match attribute {
+            TextAttribute::Message => RECORD_BYTES_MAX,
+            _ => ATTRIBUTE_BYTES_MAX,
         };
-        if self.say(attribute) {
-            self.head.push_str(member(attribute));
-            write_string(&mut self.head, text);
+        let kept = start_of(text, bytes_max);
+        if attribute == TextAttribute::Message {
+            buffers.unwritten += text.len() - kept.len();
+        }
+        buffers.head.text.push_str(member(attribute));
+        let start = buffers.head.text.len();
+        buffers.head.string(kept, self.policy);
+        self.stands_at(attribute, start..self.buffers.head.text.len());
+    }
+
+    /// Remembers where the string of an attribute stands in the head.
+    fn stands_at(&mut self, attribute: TextAttribute, place: Range<usize>) {
+        match attribute {
+            TextAttribute::Message => self.buffers.message_at = place,
+            TextAttribute::TraceId => self.buffers.trace_id_at = place,
+            _ => {}
         }
     }
 
@@ -171,158 +212,199 @@ impl LineWriter {
     /// Whether the attribute was said already.
     #[must_use]
     pub fn has_text(&self, attribute: TextAttribute) -> bool {
-        self.texts & bit(attribute) != 0
+        self.buffers.texts & bit(attribute) != 0
     }
 
     /// Whether the attribute is new.
     fn say(&mut self, attribute: TextAttribute) -> bool {
         let new = !self.has_text(attribute);
-        self.texts |= bit(attribute);
+        self.buffers.texts |= bit(attribute);
         new
     }
 
     /// Place of the record in its flow, from 0.
     pub fn step_index(&mut self, index: u32) {
-        if !std::mem::replace(&mut self.step_index, true) {
-            self.head.push_str(",\"step_index\":");
-            write_u64(&mut self.head, u64::from(index));
+        if !std::mem::replace(&mut self.buffers.step_index, true) {
+            self.buffers.head.text.push_str(",\"step_index\":");
+            write_u64(&mut self.buffers.head.text, u64::from(index));
         }
     }
 
     /// Place of the record in its flow: the next one, taken when nothing can keep the record from being queued any
     /// more, so that a record that is filtered leaves no gap.
     pub(crate) fn step_of(&mut self, steps: &Arc<AtomicU32>) {
-        if !std::mem::replace(&mut self.step_index, true) {
-            self.steps = Some(Arc::clone(steps));
+        if !std::mem::replace(&mut self.buffers.step_index, true) {
+            self.buffers.steps = Some(Arc::clone(steps));
         }
     }
 
     /// One more tag. Those beyond [`TAGS_MAX`] are left out.
     pub fn tag(&mut self, tag: &str) {
-        if self.tags_count >= TAGS_MAX {
+        let buffers = &mut *self.buffers;
+        if buffers.tags_count >= TAGS_MAX {
             return;
         }
-        if self.tags_count > 0 {
-            self.tags.push(',');
+        if buffers.tags_count > 0 {
+            buffers.tags.text.push(',');
         }
-        self.tags_count += 1;
-        write_string(
-            &mut self.tags,
-            tag.get(..tag.floor_char_boundary(ATTRIBUTE_BYTES_MAX)).unwrap_or(tag),
-        );
+        buffers.tags_count += 1;
+        buffers.tags.string(start_of(tag, ATTRIBUTE_BYTES_MAX), self.policy);
     }
 
     /// Whether the exception was said already.
     #[must_use]
     pub fn has_exception(&self) -> bool {
-        self.exception
+        self.buffers.exception
     }
 
     /// The exception, as the object that `write` puts together: `type`, `message`, `stacktrace` (an array of
     /// anything), `cause` (an object like this one).
     pub fn exception_with(&mut self, write: impl FnOnce(&mut ObjectWriter<'_>)) {
-        if !std::mem::replace(&mut self.exception, true) {
-            self.head.push_str(",\"exception\":");
-            ValueWriter::new(&mut self.head).object(write);
+        if !std::mem::replace(&mut self.buffers.exception, true) {
+            let head = &mut self.buffers.head;
+            let start = head.text.len();
+            head.text.push_str(",\"exception\":");
+            // Its shape is ours: the depth that the client allows is for what the application nests.
+            ValueWriter::new(head, self.policy, DEPTH_MAX).object(write);
+            self.buffers.exception_at = start..self.buffers.head.text.len();
         }
     }
 
-    /// A field. Those beyond [`FIELDS_MAX`] are left out.
+    /// A field. Those beyond [`FIELDS_MAX`] are left out. One that has the name of a
+    /// [context attribute](TextAttribute::is_context), such as `user_id`, is that attribute if its value is a text or a
+    /// number.
     pub fn field(&mut self, key: &str, value: &(impl Value + ?Sized)) {
-        self.field_with(key, |out| value.write(out));
+        match TextAttribute::named(key).filter(|attribute| attribute.is_context()) {
+            Some(attribute) => self.context_field(attribute, key, value),
+            None => self.field_with(key, |out| value.write(out)),
+        }
+    }
+
+    #[cold]
+    fn context_field(
+        &mut self,
+        attribute: TextAttribute,
+        key: &str,
+        value: &(impl Value + ?Sized),
+    ) {
+        let mut json = Json::default();
+        json.value(self.policy, self.policy.depth_max, |out| value.write(out));
+        let fits = json.text.len() <= ATTRIBUTE_BYTES_MAX;
+        match json.text.as_bytes().first() {
+            Some(b'"') if fits => self.rendered_text(attribute, &json.text),
+            Some(b'-' | b'0'..=b'9') => self.text(attribute, &json.text),
+            _ => self.field_with(key, |out| value.write(out)),
+        }
     }
 
     /// The field whose value `write` writes; not called if there is no need for it.
     pub fn field_with(&mut self, key: &str, write: impl FnOnce(ValueWriter<'_>)) {
-        if self.keys.len() >= FIELDS_MAX || self.fields.len() > RECORD_BYTES_MAX {
-            self.too_large |= self.fields.len() > RECORD_BYTES_MAX;
-            return;
+        if self.begin_field(|out| write_string(out, key)) {
+            let fields = &mut self.buffers.fields;
+            fields.member(key, self.policy, self.policy.depth_max, write);
         }
-        let before = self.fields.len();
+    }
+
+    /// The place in the source that the record comes from, in the fields `code.file.path` and `code.line.number` (the
+    /// names are OpenTelemetry's).
+    pub fn code(&mut self, file: Option<&str>, line: Option<u32>) {
+        // Keys that are known need not be looked at: a third of what two fields cost.
+        if let Some(file) = file
+            && self.begin_field(|out| out.push_str("\"code.file.path\""))
+        {
+            self.buffers.fields.string(file, self.policy);
+        }
+        if let Some(line) = line
+            && self.begin_field(|out| out.push_str("\"code.line.number\""))
+        {
+            write_u64(&mut self.buffers.fields.text, u64::from(line));
+        }
+    }
+
+    /// Writes the key of a field and the colon behind it, unless the key is taken or there is no room for the field.
+    fn begin_field(&mut self, write_key: impl FnOnce(&mut String)) -> bool {
+        let buffers = &mut *self.buffers;
+        let fields = &mut buffers.fields.text;
+        // Far too large already: what else is said would only be thrown away.
+        if buffers.keys.len() >= FIELDS_MAX || fields.len() > RECORD_BYTES_MAX {
+            return false;
+        }
+        let before = fields.len();
         if before > 0 {
-            self.fields.push(',');
+            fields.push(',');
         }
-        let start = self.fields.len();
-        write_string(&mut self.fields, key);
-        let end = self.fields.len();
-        if self.is_taken(start, end) {
-            self.fields.truncate(before);
-            return;
+        let start = fields.len();
+        write_key(fields);
+        let end = fields.len();
+        if is_taken(fields, &buffers.keys, start..end) {
+            fields.truncate(before);
+            return false;
         }
         // Both fit: what is beyond the largest record was sent back above.
-        self.keys.push((start as u32, end as u32));
-        self.fields.push(':');
-        write_value(&mut self.fields, 0, write);
+        buffers.keys.push((start as u32, end as u32));
+        fields.push(':');
+        true
     }
 
-    /// Whether the key that stands there in the fields is one of those before it.
-    fn is_taken(&self, start: usize, end: usize) -> bool {
-        let fields = self.fields.as_bytes();
-        let Some(key) = fields.get(start..end) else { return true };
-        let is_same = |start: u32, end: u32| {
-            // Most keys differ in length: that is told without looking at them.
-            (end - start) as usize == key.len()
-                && fields.get(start as usize..end as usize) == Some(key)
-        };
-        self.keys.iter().any(|&(start, end)| is_same(start, end))
+    /// The severity.
+    pub(crate) fn current_severity(&self) -> Severity {
+        self.buffers.severity
     }
 
-    /// The line's pieces, for `push`; `prefix` is the static part of every record. `None` if it is too large.
-    pub(crate) fn finish<R>(
-        &mut self,
-        prefix: &Prefix,
-        push: impl FnOnce(&[&[u8]]) -> R,
-    ) -> Option<R> {
+    /// About how many bytes the record may still grow by.
+    pub(crate) fn room_bytes(&self) -> usize {
+        let Buffers { head, tags, fields, .. } = &*self.buffers;
+        RECORD_BYTES_MAX.saturating_sub(head.text.len() + tags.text.len() + fields.text.len())
+    }
+
+    /// The event time.
+    pub(crate) fn current_time(&self) -> Timestamp {
+        self.buffers.time
+    }
+
+    /// Whether the record is not for the server.
+    pub(crate) fn is_local_only(&self) -> bool {
+        self.buffers.local_only
+    }
+
+    /// The trace id as it stands between the quotes of the JSON, if there is one.
+    pub(crate) fn trace_id(&self) -> Option<&str> {
+        let string = self.buffers.head.text.get(self.buffers.trace_id_at.clone())?;
+        string.strip_prefix('"')?.strip_suffix('"').filter(|id| !id.is_empty())
+    }
+
+    /// What was withheld from the record so far.
+    pub(crate) fn counts(&self) -> Counts {
+        let Buffers { head, tags, fields, .. } = &*self.buffers;
+        let each = [head.counts, tags.counts, fields.counts];
+        Counts {
+            redacted: each.iter().map(|counts| counts.redacted).sum(),
+            truncated: each.iter().map(|counts| counts.truncated).sum(),
+        }
+    }
+
+    /// Adds what every record says: `prefix` is the static part. To be called once, behind everything else that is
+    /// said about the event.
+    pub(crate) fn complete(&mut self, prefix: &Prefix) {
         if !self.has_text(TextAttribute::Message) {
             self.message("");
         }
-        let level = self.severity.level();
-        if self.severity != Severity::from(level) {
-            self.head.push_str(",\"severity_number\":");
-            write_u64(&mut self.head, u64::from(self.severity.number()));
-        }
-        prefix.complete(self.texts, &mut self.head);
-        let (mut digits, mut text) = (itoa::Buffer::new(), String::new());
-        let time = if self.time.nanos().unsigned_abs() < NANOS_TOLD_BY_SIZE_MIN {
-            text.push('"');
-            self.time.write(&mut text);
-            text.push('"');
-            &text
-        } else {
-            digits.format(self.time.nanos())
-        };
-        let (tags, fields) = (!self.tags.is_empty(), !self.fields.is_empty());
-        let when =
-            |condition: bool, text: &'static str| if condition { text.as_bytes() } else { &[] };
-        let mut step = itoa::Buffer::new();
-        let mut pieces: [&[u8]; 13] = [
-            b"{\"time\":",
-            time.as_bytes(),
-            level_member(level).as_bytes(),
-            // The step, which is taken below.
-            &[],
-            &[],
-            self.head.as_bytes(),
-            when(tags, ",\"tags\":["),
-            self.tags.as_bytes(),
-            when(tags, "]"),
-            when(fields, ",\"fields\":{"),
-            self.fields.as_bytes(),
-            when(fields, "}"),
-            b"}\n",
-        ];
-        let step_bytes = if self.steps.is_some() { STEP_BYTES_MAX } else { 0 };
-        let bytes = pieces.iter().map(|piece| piece.len()).sum::<usize>() + step_bytes;
-        // The newline is not part of the record.
-        if self.too_large || bytes > RECORD_BYTES_MAX + 1 {
-            return None;
-        }
-        if let Some(steps) = &self.steps {
-            let index = step.format(steps.fetch_add(1, Ordering::Relaxed));
-            [pieces[3], pieces[4]] = [b",\"step_index\":", index.as_bytes()];
-        }
-        Some(push(&pieces))
+        prefix.complete(self.buffers.texts, &mut self.buffers.head.text);
+        self.buffers.texts |= prefix.texts;
     }
+}
+
+/// Whether the key that stands there in the fields is one of those before it.
+#[inline]
+fn is_taken(fields: &str, keys: &[(u32, u32)], key: Range<usize>) -> bool {
+    let fields = fields.as_bytes();
+    let Some(key) = fields.get(key) else { return true };
+    keys.iter().any(|&(start, end)| fields.get(start as usize..end as usize) == Some(key))
+}
+
+/// The text, cut where a character ends to at most so many bytes.
+fn start_of(text: &str, bytes_max: usize) -> &str {
+    text.get(..text.floor_char_boundary(bytes_max)).unwrap_or(text)
 }
 
 /// What every record of a client says, rendered once.
@@ -340,10 +422,10 @@ impl Prefix {
     pub(crate) fn new<'a>(attributes: impl IntoIterator<Item = (TextAttribute, &'a str)>) -> Self {
         let mut prefix = Self::default();
         for (attribute, text) in attributes {
-            let mut line = LineWriter::new();
-            line.text(attribute, text);
-            prefix.whole.push_str(&line.head);
-            prefix.members.push((attribute, line.head));
+            let mut text_member = member(attribute).to_owned();
+            write_string(&mut text_member, start_of(text, ATTRIBUTE_BYTES_MAX));
+            prefix.whole.push_str(&text_member);
+            prefix.members.push((attribute, text_member));
             prefix.texts |= bit(attribute);
         }
         prefix
@@ -385,175 +467,5 @@ fn member(attribute: TextAttribute) -> &'static str {
     }
 }
 
-fn level_member(level: Level) -> &'static str {
-    match level {
-        Level::Trace => ",\"level\":\"trace\"",
-        Level::Debug => ",\"level\":\"debug\"",
-        Level::Info => ",\"level\":\"info\"",
-        Level::Warn => ",\"level\":\"warn\"",
-        Level::Error => ",\"level\":\"error\"",
-        Level::Critical => ",\"level\":\"critical\"",
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use std::{error::Error, io};
-
-    use millpond_record::{Decoded, LogRecord, decode, json::Reader};
-
-    use super::*;
-
-    fn line(write: impl FnOnce(&mut LineWriter)) -> Option<String> {
-        let prefix = Prefix::new([(TextAttribute::Service, "shop"), (TextAttribute::Host, "a1")]);
-        let mut line =
-            LineWriter::begin(Timestamp::from_nanos(1_763_692_800_000_000_000), Level::Info.into());
-        write(&mut line);
-        let text = line.finish(&prefix, |pieces| String::from_utf8(pieces.concat()).unwrap());
-        line.recycle();
-        text
-    }
-
-    fn record(text: &str) -> LogRecord<'_> {
-        match decode(&mut Reader::new(text), Timestamp::from_nanos(7)).unwrap() {
-            Decoded::Record(record) => *record,
-            Decoded::Rejected(rejection) => panic!("{rejection}"),
-        }
-    }
-
-    #[test]
-    fn a_record_says_everything_in_one_line() {
-        let text = line(|line| {
-            line.field("order", &4711);
-            line.text(TextAttribute::TraceId, "t1");
-            line.tag("a");
-            line.message("two\nlines");
-            line.tag("b");
-            line.step_index(3);
-            line.field("total", &19.99);
-        });
-        assert_eq!(
-            text.unwrap(),
-            concat!(
-                r#"{"time":1763692800000000000,"level":"info","trace_id":"t1","message":"two\nlines","step_index":3,"#,
-                r#""service":"shop","host":"a1","tags":["a","b"],"fields":{"order":4711,"total":19.99}}"#,
-                "\n"
-            )
-        );
-    }
-
-    #[test]
-    fn the_server_reads_what_was_said() {
-        let text = line(|line| {
-            line.message_fmt(format_args!("{} orders", 2));
-            line.severity(Severity::from_number(10).unwrap());
-            line.time(Timestamp::from_nanos(1_700_000_000_000_000_001));
-            line.field("level", "of detail");
-            line.field("host", &["x"]);
-        })
-        .unwrap();
-        let record = record(&text);
-        assert_eq!(record.message(), "2 orders");
-        assert_eq!(record.severity.number(), 10);
-        assert_eq!(record.time.nanos(), 1_700_000_000_000_000_001);
-        assert_eq!(record.fields.as_str(), r#"{"level":"of detail","host":["x"]}"#);
-    }
-
-    #[test]
-    fn the_server_reads_every_time_as_it_was_said() {
-        let now = 1_763_692_800_000_000_000;
-        let edge = i64::try_from(NANOS_TOLD_BY_SIZE_MIN).unwrap();
-        let early = [0, 90_000_000_000, 1_000_500_000_000, -1, edge - 1, 1 - edge];
-        for nanos in early.into_iter().chain([edge, -edge, now, i64::MIN, i64::MAX]) {
-            let text = line(|line| line.time(Timestamp::from_nanos(nanos))).unwrap();
-            assert_eq!(record(&text).time.nanos(), nanos, "{text}");
-            assert_eq!(text.starts_with("{\"time\":\""), early.contains(&nanos), "{text}");
-        }
-    }
-
-    #[test]
-    fn the_first_that_is_said_stays() {
-        let text = line(|line| {
-            line.text(TextAttribute::Service, "own");
-            line.text(TextAttribute::Service, "other");
-            line.field("k\"", &1);
-            line.field_with("k\"", |_| panic!("not needed"));
-            line.field("k", &2);
-        })
-        .unwrap();
-        let record = record(&text);
-        assert_eq!(record.service(), "own");
-        assert_eq!(record.text(TextAttribute::Host), Some("a1"));
-        assert_eq!(record.fields.as_str(), r#"{"k\"":1,"k":2}"#);
-        assert_eq!(record.message(), "");
-    }
-
-    #[test]
-    fn what_the_server_would_reject_a_record_for_is_cut() {
-        let text = line(|line| {
-            line.message("m");
-            line.text(TextAttribute::UserId, &"ü".repeat(ATTRIBUTE_BYTES_MAX));
-            for n in 0..2000 {
-                line.tag(&n.to_string());
-                line.field(&n.to_string(), &n);
-            }
-        })
-        .unwrap();
-        let record = record(&text);
-        assert_eq!(record.text(TextAttribute::UserId).unwrap().len(), ATTRIBUTE_BYTES_MAX);
-        assert_eq!(record.tags.len(), TAGS_MAX);
-        assert_eq!(record.fields.members().count(), FIELDS_MAX);
-    }
-
-    #[test]
-    fn a_record_is_as_large_as_the_limit_and_no_larger() {
-        let empty = line(|line| line.message("")).unwrap().len() - 1;
-        let fitting = "x".repeat(RECORD_BYTES_MAX - empty);
-        assert_eq!(line(|line| line.message(&fitting)).unwrap().len(), RECORD_BYTES_MAX + 1);
-        assert_eq!(line(|line| line.message(&format!("{fitting}x"))), None);
-        assert_eq!(line(|line| line.message(&"x".repeat(10 * RECORD_BYTES_MAX))), None);
-        assert_eq!(
-            line(|line| {
-                for n in 0..100 {
-                    line.field(&n.to_string(), &fitting);
-                }
-            }),
-            None
-        );
-    }
-
-    #[test]
-    fn an_error_comes_with_its_causes() {
-        #[derive(Debug, thiserror::Error)]
-        #[error("open the shop")]
-        struct Outer(#[source] io::Error);
-
-        let error = Outer(io::Error::new(io::ErrorKind::NotFound, "no key"));
-        let typed = line(|line| line.error(&error)).unwrap();
-        let exception = record(&typed).exception.unwrap();
-        assert!(
-            exception.as_str().starts_with(r#"{"type":"millpond::line::tests::"#),
-            "{exception:?}"
-        );
-        assert!(
-            exception
-                .as_str()
-                .ends_with(r#"Outer","message":"open the shop","cause":{"message":"no key"}}"#)
-        );
-        let untyped = line(|line| line.error(&error as &dyn Error)).unwrap();
-        assert!(record(&untyped).exception.unwrap().as_str().starts_with(r#"{"message":"open"#));
-    }
-
-    #[test]
-    fn a_record_inside_a_record_has_a_buffer_of_its_own() {
-        let outer = line(|outer| {
-            outer.message("outer");
-            let inner = line(|inner| inner.message("inner")).unwrap();
-            assert_eq!(record(&inner).message(), "inner");
-            outer.field("k", &1);
-        })
-        .unwrap();
-        assert_eq!(record(&outer).message(), "outer");
-        assert_eq!(record(&outer).fields.as_str(), r#"{"k":1}"#);
-    }
-}
+mod tests;

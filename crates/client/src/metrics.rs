@@ -10,7 +10,7 @@ use std::{
 
 use millpond_queue::{Counters, Dropped};
 
-use crate::{breaker::BreakerState, limits::LATENCIES_KEPT};
+use crate::{content::Counts, delivery::breaker::BreakerState, limits::LATENCIES_KEPT};
 
 /// The account of a client in this process: `accepted = delivered + queued + spooled + dropped.total()` at every
 /// moment.
@@ -41,13 +41,22 @@ pub struct Metrics {
     pub sent_bytes: u64,
     /// Bytes of the records in these bodies before compression.
     pub encoded_bytes: u64,
+    /// Records that were kept from the server on purpose, and are not among the accepted ones: by sampling, by
+    /// [`crate::Builder::before_send`], because they are local, or because the client is.
+    pub filtered: u64,
+    /// Values and parts of texts that were redacted or excluded.
+    pub redacted: u64,
+    /// Texts and records that were cut, and base64 that was removed.
+    pub truncated: u64,
+    /// Panics of [`crate::Builder::before_send`].
+    pub hook_failures: u64,
     /// How often the circuit breaker went from closed to open.
     pub breaker_trips: u64,
     /// Mean time from sending a batch to its answer, over the last [`LATENCIES_KEPT`] answers; zero before the first.
     pub latency_mean: Duration,
 }
 
-/// What the sender counts, beside the account of the queue.
+/// What the sender and the callers count, beside the account of the queue.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) batches: AtomicU64,
@@ -55,6 +64,10 @@ pub(crate) struct Tally {
     pub(crate) errors: AtomicU64,
     pub(crate) sent_bytes: AtomicU64,
     pub(crate) encoded_bytes: AtomicU64,
+    pub(crate) filtered: AtomicU64,
+    pub(crate) redacted: AtomicU64,
+    pub(crate) truncated: AtomicU64,
+    pub(crate) hook_failures: AtomicU64,
     pub(crate) breaker_trips: AtomicU64,
     breaker_state: AtomicU8,
     latencies: Mutex<Latencies>,
@@ -63,6 +76,14 @@ pub(crate) struct Tally {
 impl Tally {
     pub(crate) fn add(counter: &AtomicU64, count: u64) {
         counter.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Counts what was withheld from a record; from most there is nothing.
+    pub(crate) fn withheld(&self, counts: Counts) {
+        if counts != Counts::default() {
+            Self::add(&self.redacted, u64::from(counts.redacted));
+            Self::add(&self.truncated, u64::from(counts.truncated));
+        }
     }
 
     pub(crate) fn metrics(&self, counters: Counters) -> Metrics {
@@ -80,6 +101,10 @@ impl Tally {
             errors: read(&self.errors),
             sent_bytes: read(&self.sent_bytes),
             encoded_bytes: read(&self.encoded_bytes),
+            filtered: read(&self.filtered),
+            redacted: read(&self.redacted),
+            truncated: read(&self.truncated),
+            hook_failures: read(&self.hook_failures),
             breaker_trips: read(&self.breaker_trips),
             latency_mean: self.latencies().mean(),
         }
@@ -106,6 +131,10 @@ impl Tally {
             &self.sent_bytes,
             &self.encoded_bytes,
             &self.breaker_trips,
+            &self.filtered,
+            &self.redacted,
+            &self.truncated,
+            &self.hook_failures,
         ] {
             counter.store(0, Ordering::Relaxed);
         }

@@ -24,6 +24,7 @@ use millpond_record::{Level, TextAttribute};
 use crate::{
     Client, LineWriter,
     backtrace::{Frame, Frames},
+    client::WeakClient,
     limits::PANIC_MESSAGE_BYTES_MAX,
 };
 
@@ -32,25 +33,27 @@ const LOGGER: &str = "panic";
 
 /// Records panics from now on. The hook that was there before is called afterwards.
 pub fn install(client: &Client) {
-    set_hook(client.clone(), None);
+    set_hook(client.downgrade(), None);
 }
 
 /// Records panics from now on, and waits at each one, at most for `timeout`, until everything that was logged so far
 /// is delivered: for programs that abort or exit on a panic. The hook that was there before is called afterwards.
 pub fn install_and_flush(client: &Client, timeout: Duration) {
-    set_hook(client.clone(), Some(timeout));
+    set_hook(client.downgrade(), Some(timeout));
 }
 
-fn set_hook(client: Client, flush_timeout: Option<Duration>) {
+fn set_hook(client: WeakClient, flush_timeout: Option<Duration>) {
     if thread::panicking() {
         // Hooks can't be changed now.
         return;
     }
     let previous = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
-        record(&client, info);
-        if let Some(timeout) = flush_timeout {
-            let _ = client.flush(timeout);
+        if let Some(client) = client.upgrade() {
+            record(&client, info);
+            if let Some(timeout) = flush_timeout {
+                let _ = client.flush(timeout);
+            }
         }
         previous(info);
     }));
@@ -73,7 +76,7 @@ fn record(client: &Client, info: &PanicHookInfo<'_>) {
     let _ = IN_HOOK.try_with(|inside| inside.set(false));
 }
 
-fn write(line: &mut LineWriter, info: &PanicHookInfo<'_>) {
+fn write(line: &mut LineWriter<'_>, info: &PanicHookInfo<'_>) {
     let message = info.payload_as_str().unwrap_or("(no text)");
     let message = message.get(..message.floor_char_boundary(PANIC_MESSAGE_BYTES_MAX)).unwrap_or("");
     line.message(message);
@@ -85,8 +88,7 @@ fn write(line: &mut LineWriter, info: &PanicHookInfo<'_>) {
         ..Frame::default()
     });
     if let Some(Frame { file, line: number, column, .. }) = &place {
-        line.field("code.file.path", file);
-        line.field("code.line.number", number);
+        line.code(file.as_deref(), *number);
         line.field("code.column.number", column);
     }
     if let Some(name) = thread::current().name() {

@@ -33,11 +33,12 @@ const TERMINATING: [i32; 3] = [SIGTERM, SIGINT, SIGHUP];
 pub fn close_on_termination(client: &Client, timeout: Duration) -> io::Result<()> {
     let (mut told, tell) = UnixStream::pair()?;
     tell.set_nonblocking(true)?;
-    let client = client.clone();
+    let client = client.downgrade();
     thread::Builder::new().name("millpond-signals".to_owned()).spawn(move || {
         let mut signal = [0];
         if told.read_exact(&mut signal).is_ok() {
-            let _ = client.close(timeout);
+            // Without a handle left it was closed already.
+            let _ = client.upgrade().map(|client| client.close(timeout));
             // Does not return but for a signal that by default does nothing.
             let _ = low_level::emulate_default_handler(i32::from(u8::from_ne_bytes(signal)));
         }

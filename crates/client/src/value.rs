@@ -4,21 +4,21 @@ use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
     fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     rc::Rc,
     sync::Arc,
 };
 
-use millpond_record::{
-    json::{write_f64, write_i64, write_string, write_u64},
-    limits::DEPTH_MAX,
-};
+use millpond_record::json::{write_f64, write_i64, write_string, write_u64};
+
+use crate::{SpanId, Timestamp, TraceId, content::Policy, json::Json};
 
 /// Written in place of what is nested deeper than a record may be.
 const TOO_DEEP: &str = "[TOO DEEP]";
 
 /// Something that can be the value of a field.
 ///
-/// Implemented for numbers, booleans, text, options (`None` is `null`), lists and maps of them;
+/// Implemented for numbers, booleans, text, network addresses, times, `serde_json`'s values, options (`None` is `null`), lists and maps of them;
 /// [`display`] and [`debug`] make one of everything that can be printed.
 ///
 /// ```
@@ -40,96 +40,119 @@ pub trait Value {
     fn write(&self, out: ValueWriter<'_>);
 }
 
-/// Takes one value.
+/// Takes one value. What the client withholds (see [`crate::Builder::redaction`]) never gets into the record.
 #[derive(Debug)]
 pub struct ValueWriter<'a> {
-    out: &'a mut String,
-    /// Objects and arrays around the value.
-    depth: usize,
+    out: &'a mut Json,
+    policy: &'a Policy,
+    /// Objects and arrays that may be opened inside of each other.
+    levels_left: usize,
 }
 
 impl<'a> ValueWriter<'a> {
-    pub(crate) fn new(out: &'a mut String) -> Self {
-        Self { out, depth: 0 }
+    pub(crate) fn new(out: &'a mut Json, policy: &'a Policy, levels_left: usize) -> Self {
+        Self { out, policy, levels_left }
     }
 
     /// `null`.
     pub fn null(self) {
-        self.out.push_str("null");
+        self.out.text.push_str("null");
     }
 
     /// `true` or `false`.
     pub fn bool(self, value: bool) {
-        self.out.push_str(if value { "true" } else { "false" });
+        self.out.text.push_str(if value { "true" } else { "false" });
     }
 
     /// An integer.
-    pub fn i64(self, value: i64) {
-        write_i64(self.out, value);
+    pub fn i64(mut self, value: i64) {
+        if value > 0 && self.hid_integer(value.unsigned_abs()) {
+            return;
+        }
+        write_i64(&mut self.out.text, value);
     }
 
     /// An integer.
-    pub fn u64(self, value: u64) {
-        write_u64(self.out, value);
+    pub fn u64(mut self, value: u64) {
+        if self.hid_integer(value) {
+            return;
+        }
+        write_u64(&mut self.out.text, value);
+    }
+
+    /// Whether a marker was written in place of the integer.
+    fn hid_integer(&mut self, value: u64) -> bool {
+        let mark = self.policy.hides_integer(value);
+        if let Some(mark) = mark {
+            self.out.counts.redacted += 1;
+            write_string(&mut self.out.text, mark);
+        }
+        mark.is_some()
     }
 
     /// An integer of any size; all of its digits are kept.
     pub fn i128(self, value: i128) {
-        self.out.push_str(itoa::Buffer::new().format(value));
+        self.out.text.push_str(itoa::Buffer::new().format(value));
     }
 
     /// An integer of any size; all of its digits are kept.
     pub fn u128(self, value: u128) {
-        self.out.push_str(itoa::Buffer::new().format(value));
+        self.out.text.push_str(itoa::Buffer::new().format(value));
     }
 
     /// The digits of a JSON number.
     pub(crate) fn digits(self, digits: &str) {
-        self.out.push_str(digits);
+        self.out.text.push_str(digits);
     }
 
     /// A float, in the shortest form that reads back as the same; `"NaN"`, `"Infinity"` and `"-Infinity"` where
     /// JSON has none.
     pub fn f64(self, value: f64) {
-        write_f64(self.out, value);
+        write_f64(&mut self.out.text, value);
     }
 
     /// A string.
     pub fn string(self, value: &str) {
-        write_string(self.out, value);
+        self.out.string(value, self.policy);
     }
 
     /// What a value prints, as a string.
     pub fn display(self, value: &(impl fmt::Display + ?Sized)) {
-        write_display(self.out, format_args!("{value}"));
+        self.out.display(format_args!("{value}"), self.policy);
     }
 
     /// An array of what `write` puts into it.
     pub fn array(self, write: impl FnOnce(&mut ArrayWriter<'_>)) {
-        if self.depth >= DEPTH_MAX {
-            return self.string(TOO_DEEP);
-        }
-        self.out.push('[');
-        write(&mut ArrayWriter { out: self.out, depth: self.depth + 1, started: false });
-        self.out.push(']');
+        let Some(levels_left) = self.levels_left.checked_sub(1) else {
+            return write_string(&mut self.out.text, TOO_DEEP);
+        };
+        self.out.text.push('[');
+        write(&mut ArrayWriter { out: self.out, policy: self.policy, levels_left, started: false });
+        self.out.text.push(']');
     }
 
     /// An object of what `write` puts into it.
     pub fn object(self, write: impl FnOnce(&mut ObjectWriter<'_>)) {
-        if self.depth >= DEPTH_MAX {
-            return self.string(TOO_DEEP);
-        }
-        self.out.push('{');
-        write(&mut ObjectWriter { out: self.out, depth: self.depth + 1, started: false });
-        self.out.push('}');
+        let Some(levels_left) = self.levels_left.checked_sub(1) else {
+            return write_string(&mut self.out.text, TOO_DEEP);
+        };
+        self.out.text.push('{');
+        write(&mut ObjectWriter {
+            out: self.out,
+            policy: self.policy,
+            levels_left,
+            started: false,
+        });
+        self.out.text.push('}');
     }
 }
 
 /// Takes the elements of an array.
 #[derive(Debug)]
 pub struct ArrayWriter<'a> {
-    out: &'a mut String,
-    depth: usize,
+    out: &'a mut Json,
+    policy: &'a Policy,
+    levels_left: usize,
     started: bool,
 }
 
@@ -142,17 +165,18 @@ impl ArrayWriter<'_> {
     /// Appends the element that `write` writes.
     pub fn element_with(&mut self, write: impl FnOnce(ValueWriter<'_>)) {
         if std::mem::replace(&mut self.started, true) {
-            self.out.push(',');
+            self.out.text.push(',');
         }
-        write_value(self.out, self.depth, write);
+        self.out.value(self.policy, self.levels_left, write);
     }
 }
 
 /// Takes the members of an object.
 #[derive(Debug)]
 pub struct ObjectWriter<'a> {
-    out: &'a mut String,
-    depth: usize,
+    out: &'a mut Json,
+    policy: &'a Policy,
+    levels_left: usize,
     started: bool,
 }
 
@@ -162,40 +186,14 @@ impl ObjectWriter<'_> {
         self.member_with(key, |out| value.write(out));
     }
 
-    /// Appends the member whose value `write` writes.
+    /// Appends the member whose value `write` writes; not called if the value is withheld.
     pub fn member_with(&mut self, key: &str, write: impl FnOnce(ValueWriter<'_>)) {
         if std::mem::replace(&mut self.started, true) {
-            self.out.push(',');
+            self.out.text.push(',');
         }
-        write_string(self.out, key);
-        self.out.push(':');
-        write_value(self.out, self.depth, write);
-    }
-}
-
-/// Writes exactly one value, whatever `write` does.
-pub(crate) fn write_value(out: &mut String, depth: usize, write: impl FnOnce(ValueWriter<'_>)) {
-    let before = out.len();
-    write(ValueWriter { out, depth });
-    if out.len() == before {
-        out.push_str("null");
-    }
-}
-
-/// Writes what is printed as a JSON string. It is printed in place, and copied only if something in it must be
-/// escaped.
-pub(crate) fn write_display(out: &mut String, printed: fmt::Arguments<'_>) {
-    let before = out.len();
-    out.push('"');
-    // A `Display` that fails leaves what it has printed so far.
-    let _ = fmt::Write::write_fmt(out, printed);
-    let text = out.get(before + 1..).unwrap_or_default();
-    if text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
-        out.push('"');
-    } else {
-        let text = text.to_owned();
-        out.truncate(before);
-        write_string(out, &text);
+        write_string(&mut self.out.text, key);
+        self.out.text.push(':');
+        self.out.member(key, self.policy, self.levels_left, write);
     }
 }
 
@@ -261,7 +259,7 @@ impl Value for isize {
 impl Value for f32 {
     fn write(&self, out: ValueWriter<'_>) {
         if self.is_finite() {
-            out.out.push_str(ryu::Buffer::new().format_finite(*self));
+            out.out.text.push_str(ryu::Buffer::new().format_finite(*self));
         } else {
             out.f64(f64::from(*self));
         }
@@ -295,6 +293,41 @@ impl Value for String {
 impl Value for fmt::Arguments<'_> {
     fn write(&self, out: ValueWriter<'_>) {
         out.display(self);
+    }
+}
+
+macro_rules! printed {
+    ($($printed:ty),*) => {$(
+        /// The string that it displays as.
+        impl Value for $printed {
+            fn write(&self, out: ValueWriter<'_>) {
+                out.display(self);
+            }
+        }
+    )*};
+}
+
+printed!(Ipv4Addr, Ipv6Addr, IpAddr, SocketAddr, Timestamp, TraceId, SpanId);
+
+impl Value for serde_json::Value {
+    fn write(&self, out: ValueWriter<'_>) {
+        match self {
+            Self::Null => out.null(),
+            Self::Bool(value) => out.bool(*value),
+            Self::String(value) => out.string(value),
+            Self::Array(values) => values.write(out),
+            Self::Object(members) => out.object(|object| {
+                for (key, value) in members {
+                    object.member(key, value);
+                }
+            }),
+            Self::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
+                (Some(value), _, _) => out.u64(value),
+                (_, Some(value), _) => out.i64(value),
+                (_, _, Some(value)) => out.f64(value),
+                _ => out.display(number),
+            },
+        }
     }
 }
 
@@ -375,12 +408,15 @@ impl<K: AsRef<str>, V: Value, S> Value for HashMap<K, V, S> {
 
 #[cfg(test)]
 mod tests {
+    use millpond_record::limits::DEPTH_MAX;
+
     use super::*;
 
     fn json(value: &(impl Value + ?Sized)) -> String {
-        let mut out = String::from("[");
-        write_value(&mut out, 0, |out| value.write(out));
-        out.split_off(1)
+        let mut out = Json { text: String::from("["), ..Json::default() };
+        let policy = Policy::of_default();
+        out.value(&policy, policy.depth_max, |out| value.write(out));
+        out.text.split_off(1)
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
 };
 
 use millpond::{DropReason, Metrics, Overflow};
-use support::{PATIENCE, Reply, Server, builder};
+use support::{LOG_BYTES_MAX, PATIENCE, Reply, Server, builder, log_too_large};
 
 const THREADS: u64 = 4;
 const RECORDS: u64 = 5_000;
@@ -34,6 +34,7 @@ fn the_account_is_right_at_every_moment_whatever_goes_wrong() {
         }));
         let client = builder(server.address)
             .batch_entries(50)
+            .max_log_size(LOG_BYTES_MAX)
             .queue_limits(1 << 20, 500)
             .overflow(overflow)
             .build()
@@ -55,7 +56,7 @@ fn the_account_is_right_at_every_moment_whatever_goes_wrong() {
                     scope.spawn(move || {
                         for number in 0..RECORDS {
                             match number % 1000 {
-                                999 => client.info("x".repeat(2 << 20)).send(),
+                                999 => log_too_large(&client),
                                 _ => client
                                     .info("m")
                                     .field("thread", thread)

@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use millpond::{BreakerState, DropReason};
 use serde_json::Value;
-use support::{Reply, Server, builder, client, eventually, flush, log, numbers};
+use support::{
+    LOG_BYTES_MAX, Reply, Server, builder, eventually, flush, log, log_too_large, numbers,
+};
 
 const SOON: Duration = Duration::from_millis(50);
 const NEVER: Duration = Duration::from_secs(3600);
@@ -74,10 +76,10 @@ fn a_refused_key_is_no_failure_of_the_server() {
 fn metrics_begin_anew_with_a_balanced_account() {
     let server = Server::start();
     server.script([UNAVAILABLE, Reply::Accept]);
-    let client = client(&server);
+    let client = builder(server.address).max_log_size(LOG_BYTES_MAX).build().unwrap();
     log(&client, 0..5);
     flush(&client);
-    client.info("x".repeat(2 << 20)).send();
+    log_too_large(&client);
     server.script([Reply::Hang]);
     log(&client, 5..8);
     assert_eq!(client.flush(SOON).left, 3);
@@ -100,13 +102,14 @@ fn the_server_is_told_of_what_was_lost_once_there_is_a_way_again() {
     let client = builder(server.address)
         .batch_entries(10)
         .queue_limits(1 << 20, 30)
+        .max_log_size(LOG_BYTES_MAX)
         .loss_reports(true)
         .build()
         .unwrap();
     log(&client, 0..10);
     server.wait_for(1);
     log(&client, 10..42);
-    client.info("x".repeat(2 << 20)).send();
+    log_too_large(&client);
     server.release();
     flush(&client);
     flush(&client);
@@ -126,7 +129,7 @@ fn the_server_is_told_of_what_was_lost_once_there_is_a_way_again() {
     );
     assert!(report["fields"]["lost_until"].is_string());
     // The last chance is taken, however little time has passed.
-    client.info("x".repeat(2 << 20)).send();
+    log_too_large(&client);
     assert!(client.close(support::PATIENCE).is_complete());
     assert!(server.messages().contains(&"1 log records were lost".to_owned()));
     assert_eq!(client.metrics().dropped.get(DropReason::TooLarge), 2);

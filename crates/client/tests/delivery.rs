@@ -55,6 +55,23 @@ fn a_record_arrives_with_everything_that_was_said() {
 }
 
 #[test]
+fn a_field_with_the_name_of_a_context_attribute_is_that_attribute() {
+    let server = Server::start();
+    let client = client(&server);
+    client
+        .info("m")
+        .field("user_id", 4711)
+        .field("session_id", "s\"1")
+        .field("request_id", [1, 2])
+        .field("peer", std::net::Ipv4Addr::LOCALHOST)
+        .send();
+    flush(&client);
+    let record: Value = serde_json::from_str(&server.stored()[0]).unwrap();
+    assert_eq!((&record["user_id"], &record["session_id"]), (&json!("4711"), &json!("s\"1")));
+    assert_eq!(record["fields"], json!({"request_id": [1, 2], "peer": "127.0.0.1"}));
+}
+
+#[test]
 fn a_batch_has_so_many_records_and_no_more() {
     let server = Server::start();
     let client = builder(server.address).batch_entries(10).build().unwrap();
@@ -171,15 +188,19 @@ fn what_the_server_rejects_is_counted() {
 }
 
 #[test]
-fn a_record_that_is_too_large_is_dropped_and_counted() {
+fn a_record_that_is_too_large_is_cut_until_it_fits() {
     let server = Server::start();
     let client = client(&server);
     client.info("x".repeat(2 << 20)).send();
     client.info("fits").field("k", "x".repeat(2 << 20)).send();
     client.info("fits").send();
     flush(&client);
-    assert_eq!(server.messages(), ["fits"]);
-    assert_eq!(client.metrics().dropped.get(DropReason::TooLarge), 2);
+    let messages = server.messages();
+    assert!(messages[0].ends_with("x...[TRUNCATED]"));
+    assert_eq!(messages[1..], ["fits", "fits"]);
+    assert!(server.stored()[1].contains("\"fields\":{\"_truncated\":true,\"_original_size\":20"));
+    let metrics = client.metrics();
+    assert_eq!((metrics.truncated, metrics.dropped.get(DropReason::TooLarge)), (2, 0));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use millpond::{Flow, FlowError, Level};
+use millpond::{Decision, Flow, FlowError, Level};
 use serde_json::Value;
 use support::{Server, builder, client, flush};
 
@@ -44,14 +44,27 @@ fn the_records_of_a_flow_are_its_steps() {
 #[test]
 fn a_record_that_is_not_kept_is_no_step() {
     let server = Server::start();
-    let client = builder(server.address).min_level(Level::Info).build().unwrap();
+    let client = builder(server.address)
+        .min_level(Level::Debug)
+        .sample(Level::Debug, 0.0)
+        .before_send(
+            |draft| {
+                if draft.message() == "dropped" { Decision::Drop } else { Decision::Keep }
+            },
+        )
+        .build()
+        .unwrap();
     let flow = client.flow("f");
-    flow.debug("below the least level").send();
+    flow.log(Level::Trace, "below the least level").send();
+    flow.debug("sampled out").send();
     drop(flow.info("not sent"));
-    flow.info("x".repeat(millpond_record::limits::RECORD_BYTES_MAX)).send();
+    flow.info("dropped").send();
+    flow.info("not for the server").local_only().send();
     flow.info("kept").send();
+    flow.warn("kept").send();
     flush(&client);
-    assert_eq!(steps(&stored(&server), &flow), [0]);
+    assert_eq!(steps(&stored(&server), &flow), [0, 1]);
+    assert_eq!(client.metrics().filtered, 3);
 }
 
 #[test]

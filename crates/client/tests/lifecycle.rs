@@ -138,6 +138,33 @@ fn a_child_has_nothing_of_its_parents_queue_and_its_end_takes_nothing_from_it() 
 }
 
 #[test]
+fn a_child_that_is_gone_before_the_server_is_there_leaves_its_records_in_the_spool() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start();
+    server.always(Reply::Status(503, &[], ""));
+    let spooling = || builder(server.address).spool(directory.path()).build().unwrap();
+    let client = spooling();
+    log(&client, 0..3);
+    assert!(client.persist(PATIENCE).is_complete());
+    for child in 1..=3 {
+        wait(fork(|| {
+            log(&client, child * 10..child * 10 + 3);
+            client.persist(PATIENCE).is_complete()
+        }));
+    }
+    // The children's, and not the living parent's.
+    server.always(Reply::Accept);
+    let next = spooling();
+    next.info("next").send();
+    flush(&next);
+    assert_eq!(next.metrics().recovered, 9);
+    flush(&client);
+    let mut expected = vec!["next".to_owned()];
+    expected.extend([0, 10, 20, 30].into_iter().flat_map(|first| numbers(first..first + 3)));
+    assert_eq!(counts(server.messages()), counts(expected));
+}
+
+#[test]
 fn two_clients_of_one_process_do_not_know_each_other() {
     let (server, other) = (Server::start(), Server::start());
     let one = client(&server);

@@ -170,6 +170,12 @@ fn a_dsn_names_server_and_key() {
     log(&client, 0..1);
     flush(&client);
     assert_eq!(server.requests()[0].header("x-api-key"), Some("mp_key"));
+    // What is said last counts.
+    let elsewhere = builder(server.address).api_key("mp_other").dsn("http://mp_key@127.0.0.1:1");
+    let client = elsewhere.endpoint(format!("http://{}", server.address)).build().unwrap();
+    log(&client, 0..1);
+    flush(&client);
+    assert_eq!(server.requests()[1].header("x-api-key"), Some("mp_key"));
     let error = Client::builder().dsn("https://mp_key:secret@host").build().unwrap_err();
     assert!(!error.to_string().contains("secret"), "{error}");
 }

@@ -14,6 +14,7 @@ mod support;
 use std::{
     env, fs,
     io::{BufRead as _, BufReader},
+    os::unix::process::CommandExt as _,
     path::Path,
     process::{Child, Command, Stdio},
     thread,
@@ -127,6 +128,23 @@ fn until_recovered(server: &Server, directory: &Path, records: u64) -> Client {
         is_taken_over
     });
     taken_over.take().unwrap()
+}
+
+#[test]
+fn what_was_left_is_delivered_by_a_client_that_logs_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start();
+    server.always(Reply::Status(503, &[], ""));
+    let client = spooling(&server, directory.path()).retry_delay(NEVER, NEVER).build().unwrap();
+    log(&client, 0..10);
+    assert!(client.persist(PATIENCE).is_complete());
+    let _ = client.close(Duration::ZERO);
+    drop(client);
+    server.always(Reply::Accept);
+    eventually("delivered", || {
+        drop(spooling(&server, directory.path()).shutdown_timeout(SOON).build().unwrap());
+        server.messages() == numbers(0..10)
+    });
 }
 
 #[test]
@@ -271,6 +289,24 @@ fn what_is_too_old_is_dropped_and_counted() {
 /// A child that dies by SIGKILL when its test is done with it, also when that fails.
 struct Killed(Child);
 
+impl Killed {
+    /// This program again, as the test `name` in its other role; when it says that it is ready.
+    fn start(name: &str, server: &Server, directory: &Path) -> Self {
+        let mut child = Command::new(env::current_exe().unwrap())
+            .args(["--exact", name, "--nocapture", "--test-threads=1"])
+            .env(ROLE, format!("{} {}", server.address, directory.display()))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map(Self)
+            .unwrap();
+        let output = BufReader::new(child.0.stdout.take().unwrap());
+        assert!(output.lines().any(|line| line.unwrap().ends_with("ready")));
+        child
+    }
+}
+
 impl Drop for Killed {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -297,16 +333,7 @@ fn what_was_logged_before_a_sigkill_is_delivered_by_the_next_start() {
     }
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start();
-    let child = Command::new(env::current_exe().unwrap())
-        .args(["--exact", NAME, "--nocapture", "--test-threads=1"])
-        .env(ROLE, format!("{} {}", server.address, directory.path().display()))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut child = Killed(child);
-    let output = BufReader::new(child.0.stdout.take().unwrap());
-    assert!(output.lines().any(|line| line.unwrap().ends_with("ready")));
+    let child = Killed::start(NAME, &server, directory.path());
     // A client that starts while the other one lives leaves its records alone.
     let client = spooling(&server, directory.path()).build().unwrap();
     client.info("early").send();
@@ -323,4 +350,26 @@ fn what_was_logged_before_a_sigkill_is_delivered_by_the_next_start() {
     expected.extend(numbers(0..1_000).into_iter().map(|number| (number, true)));
     expected.push(("late".to_owned(), false));
     assert_eq!(recovered(&server), expected);
+}
+
+#[test]
+fn a_program_that_is_replaced_by_another_lets_go_of_its_spool() {
+    const NAME: &str = "a_program_that_is_replaced_by_another_lets_go_of_its_spool";
+    if let Ok(role) = env::var(ROLE) {
+        let (address, directory) = role.split_once(' ').unwrap();
+        let client = builder(address.parse().unwrap()).spool(directory).build().unwrap();
+        log(&client, 0..50);
+        eventually("written", || client.metrics().queued == 0);
+        // Says that it has taken over, and stays.
+        let error = Command::new("sh").args(["-c", "echo ready; read forever"]).exec();
+        panic!("{error}");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start();
+    let other = Killed::start(NAME, &server, directory.path());
+    let client = spooling(&server, directory.path()).build().unwrap();
+    client.info("mine").send();
+    flush(&client);
+    assert_eq!(client.metrics().recovered, 50);
+    drop(other);
 }

@@ -35,7 +35,7 @@ pub(crate) struct Call<'a, 'py> {
 
 impl Call<'_, '_> {
     /// Writes all of it. Fails only with an exception that is no `Exception`.
-    pub(crate) fn write(&self, line: &mut LineWriter) -> PyResult<()> {
+    pub(crate) fn write(&self, line: &mut LineWriter<'_>) -> PyResult<()> {
         let mut record = Record { line, room: VALUES_BYTES_MAX, hidden: 0 };
         if let Some(time) = self.time_ns {
             record.line.time(Timestamp::from_nanos(time));
@@ -64,15 +64,15 @@ impl Call<'_, '_> {
     }
 }
 
-struct Record<'l> {
-    line: &'l mut LineWriter,
+struct Record<'l, 'w> {
+    line: &'l mut LineWriter<'w>,
     /// Bytes of JSON that may still be written.
     room: usize,
     /// Attributes that were said to be `None`, a bit for each: what comes later is not used.
     hidden: u16,
 }
 
-impl Record<'_> {
+impl Record<'_, '_> {
     /// Whether the arguments found their places in the message.
     fn message(&mut self, message: &Bound<'_, PyAny>, args: &Bound<'_, PyTuple>) -> PyResult<bool> {
         let mut args_fit = true;

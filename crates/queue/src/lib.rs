@@ -6,7 +6,7 @@
 //! [`Batch`] when there are enough of them, when the oldest is old enough, or when somebody flushes, and
 //! [settles](Queue::settle) the batch when its fate is known. Until then its records count as queued.
 //!
-//! At every moment `accepted = delivered + queued + dropped`: all of it changes under the same lock.
+//! At every moment `accepted = delivered + queued + spooled + dropped`: all of it changes under the same lock.
 //!
 //! The [`Spool`] comes behind the queue where it is wanted: batches are appended to it, sealed under a name that they
 //! keep, and handed out until they are acknowledged, by this process or by one that comes after it. Its format is in

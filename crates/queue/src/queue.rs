@@ -182,6 +182,22 @@ impl Queue {
         Pushed::Queued
     }
 
+    /// As [`Self::push`], but a line that does not fit is queued all the same: for the few of the client's own that tell
+    /// of what did not fit.
+    pub fn push_beyond_limits(&self, line: &[&[u8]]) -> Pushed {
+        let bytes = line.iter().map(|piece| piece.len()).sum();
+        let mut state = self.lock();
+        state.accepted += 1;
+        if state.closed {
+            state.dropped.add(DropReason::Closed, 1);
+            return Pushed::Dropped(DropReason::Closed);
+        }
+        self.append(&mut state, line, bytes);
+        drop(state);
+        self.wake.notify_all();
+        Pushed::Queued
+    }
+
     /// Counts a record that can't be queued.
     pub fn refuse(&self, reason: DropReason) -> Pushed {
         let mut state = self.lock();

@@ -5,6 +5,7 @@
 
 mod attribute;
 mod body;
+pub mod content;
 mod decode;
 mod encode;
 mod flow;

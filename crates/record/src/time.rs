@@ -1,6 +1,6 @@
 //! Points in time, exact to the nanosecond, and the forms in which logs write them.
 
-use std::fmt;
+use std::{fmt, time::SystemTime};
 
 use jiff::{civil, fmt::temporal::DateTimePrinter, tz::TimeZone};
 
@@ -108,6 +108,17 @@ impl Timestamp {
     }
 }
 
+impl From<SystemTime> for Timestamp {
+    /// What is outside its range becomes the earliest or the latest time.
+    fn from(time: SystemTime) -> Self {
+        let nanos = match time.duration_since(SystemTime::UNIX_EPOCH) {
+            Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
+            Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |n| -n),
+        };
+        Self(nanos)
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = String::with_capacity(30);
@@ -118,6 +129,8 @@ impl fmt::Display for Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -146,6 +159,16 @@ mod tests {
         }
         assert!(matches!(Timestamp::parse("3000-01-01T00:00:00Z"), Err(TimestampError::Range(_))));
         assert!(matches!(Timestamp::parse("0001-01-01T00:00:00Z"), Err(TimestampError::Range(_))));
+    }
+
+    #[test]
+    fn a_time_of_the_system_is_the_same_time() {
+        let epoch = SystemTime::UNIX_EPOCH;
+        let day = Duration::from_secs(86_400);
+        assert_eq!(Timestamp::from(epoch + Duration::from_nanos(7)), Timestamp(7));
+        assert_eq!(Timestamp::from(epoch - Duration::from_nanos(7)), Timestamp(-7));
+        assert_eq!(Timestamp::from(epoch + 130_000 * day), Timestamp::MAX);
+        assert_eq!(Timestamp::from(epoch - 130_000 * day), Timestamp::MIN);
     }
 
     proptest! {

@@ -107,7 +107,7 @@ impl Exchange {
         catch_unwind(AssertUnwindSafe(|| (self.settings.level_of)(status))).unwrap_or(Level::Error)
     }
 
-    fn write(&self, line: &mut LineWriter, outcome: &Outcome) {
+    fn write(&self, line: &mut LineWriter<'_>, outcome: &Outcome) {
         let Asked { method, path, route, ip, user_agent, parent_span_id, headers, .. } =
             &self.asked;
         let status = match (self.status, outcome) {
@@ -145,7 +145,7 @@ impl Exchange {
     }
 }
 
-fn write_outcome(line: &mut LineWriter, outcome: &Outcome) {
+fn write_outcome(line: &mut LineWriter<'_>, outcome: &Outcome) {
     let name = match outcome {
         Outcome::Completed => return,
         Outcome::Disconnected => "disconnected",

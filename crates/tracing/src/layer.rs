@@ -78,12 +78,7 @@ where
                     fields.write(line);
                 }
             }
-            if let Some(file) = metadata.file() {
-                line.field(CODE_FILE, file);
-            }
-            if let Some(number) = metadata.line() {
-                line.field(CODE_LINE, &number);
-            }
+            line.code(metadata.file(), metadata.line());
         });
     }
 }
@@ -168,7 +163,7 @@ impl SpanFields {
         }
     }
 
-    fn write(&self, line: &mut LineWriter) {
+    fn write(&self, line: &mut LineWriter<'_>) {
         for (name, value) in &self.0 {
             match (attribute(name), value) {
                 (Some(attribute), Kept::Text(text)) => line.text(attribute, text),
@@ -218,13 +213,13 @@ impl Visit for SpanFields {
 }
 
 /// Writes the fields of an event straight into its line.
-struct EventVisitor<'a> {
-    line: &'a mut LineWriter,
+struct EventVisitor<'a, 'l> {
+    line: &'a mut LineWriter<'l>,
     /// Whether the event was a record of `log`.
     bridged: bool,
 }
 
-impl EventVisitor<'_> {
+impl EventVisitor<'_, '_> {
     /// The name of the field, as it goes into the record.
     fn name(&self, field: &Field) -> &'static str {
         match field.name() {
@@ -244,7 +239,7 @@ impl EventVisitor<'_> {
     }
 }
 
-impl Visit for EventVisitor<'_> {
+impl Visit for EventVisitor<'_, '_> {
     fn record_i64(&mut self, field: &Field, value: i64) {
         self.write(field, &value);
     }

@@ -5,7 +5,9 @@
 //! millpond_tracing::log::Logger::new(client.clone()).init()?;
 //!
 //! log::info!(order_id = 4711, total = 19.99; "order placed");
-//! client.close(std::time::Duration::from_secs(2));
+//! // The logger is never dropped, so nothing else would wait for what is queued.
+//! let outcome = client.close(std::time::Duration::from_secs(2));
+//! # let _ = outcome;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -21,7 +23,7 @@ use log::{
 };
 use millpond::{Client, Level, LineWriter, TextAttribute, Value, limits::SHUTDOWN_TIMEOUT};
 
-use crate::{CODE_FILE, CODE_LINE, CODE_MODULE, attribute, is_own};
+use crate::{CODE_MODULE, attribute, is_own};
 
 /// Sends records of `log` to Millpond. See the [module](self).
 #[derive(Clone, Debug)]
@@ -68,12 +70,7 @@ impl Log for Logger {
             line.text(TextAttribute::Logger, record.target());
             // Nothing of ours fails.
             let _ = record.key_values().visit(&mut Fields(line));
-            if let Some(file) = record.file() {
-                line.field(CODE_FILE, file);
-            }
-            if let Some(number) = record.line() {
-                line.field(CODE_LINE, &number);
-            }
+            line.code(record.file(), record.line());
             if let Some(module) = record.module_path().filter(|module| *module != record.target()) {
                 line.field(CODE_MODULE, module);
             }
@@ -97,9 +94,9 @@ fn level(level: log::Level) -> Level {
 }
 
 /// Writes key-values into a line.
-struct Fields<'l>(&'l mut LineWriter);
+struct Fields<'a, 'l>(&'a mut LineWriter<'l>);
 
-impl<'kvs> VisitSource<'kvs> for Fields<'_> {
+impl<'kvs> VisitSource<'kvs> for Fields<'_, '_> {
     fn visit_pair(&mut self, key: Key<'kvs>, value: kv::Value<'kvs>) -> Result<(), kv::Error> {
         match attribute(key.as_str()) {
             Some(attribute) => self.0.text_fmt(attribute, format_args!("{value}")),
@@ -110,19 +107,19 @@ impl<'kvs> VisitSource<'kvs> for Fields<'_> {
 }
 
 /// Writes one field.
-struct Field<'a> {
-    line: &'a mut LineWriter,
+struct Field<'a, 'l> {
+    line: &'a mut LineWriter<'l>,
     key: &'a str,
 }
 
-impl Field<'_> {
+impl Field<'_, '_> {
     fn write(&mut self, value: impl Value) -> Result<(), kv::Error> {
         self.line.field(self.key, &value);
         Ok(())
     }
 }
 
-impl<'v> VisitValue<'v> for Field<'_> {
+impl<'v> VisitValue<'v> for Field<'_, '_> {
     fn visit_any(&mut self, value: kv::Value<'_>) -> Result<(), kv::Error> {
         self.write(millpond::display(value))
     }

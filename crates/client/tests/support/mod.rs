@@ -287,6 +287,14 @@ pub fn log(client: &Client, messages: impl IntoIterator<Item = usize>) {
     }
 }
 
+/// With this limit, [`log_too_large`] logs a record that can't be made to fit.
+pub const LOG_BYTES_MAX: usize = 2048;
+
+/// Logs a record that is dropped as too large: an attribute alone is.
+pub fn log_too_large(client: &Client) {
+    client.info("m").user_id(&"x".repeat(2 * LOG_BYTES_MAX)).send();
+}
+
 pub fn flush(client: &Client) {
     let outcome = client.flush(PATIENCE);
     assert!(outcome.is_complete(), "{outcome:?} {:?}", client.metrics());

@@ -189,6 +189,20 @@ fn a_caller_waits_for_room_until_its_time_is_over_and_never_for_what_can_not_fit
 }
 
 #[test]
+fn a_line_of_the_client_s_own_fits_beyond_the_limits_until_the_queue_is_closed() {
+    let queue = Queue::new(Limits { bytes_max: 4, entries_max: 2 }, Overflow::DropNewest, DUE);
+    push(&queue, &["a", "b"]);
+    assert_eq!(queue.push(&[b"c\n"]), Pushed::Dropped(DropReason::Overflow));
+    assert_eq!(queue.push_beyond_limits(&[b"lost: ", b"1\n"]), Pushed::Queued);
+    queue.close();
+    assert_eq!(queue.push_beyond_limits(&[b"d\n"]), Pushed::Dropped(DropReason::Closed));
+    let batch = queue.take().unwrap();
+    assert_eq!(text(&batch), "a\nb\nlost: 1\n");
+    delivered(&queue, batch);
+    assert!(is_balanced(&queue.counters()));
+}
+
+#[test]
 fn one_who_takes_is_told_when_there_is_nothing_in_time() {
     let queue = queue();
     let soon = || Some(Instant::now());

@@ -20,6 +20,27 @@ pub(crate) struct Transport {
     agent: Agent,
 }
 
+/// What connects to the server as the settings say. Each request may change the time limits for itself.
+pub(crate) fn agent(settings: &Settings) -> Agent {
+    // No time limit for the whole call, nor for the resolver: ureq would start a thread for each look-up.
+    let config = Config::builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .proxy(settings.address.proxy.clone())
+        .tls_config(tls(settings))
+        .user_agent(USER_AGENT)
+        .max_idle_connections(1)
+        .max_idle_connections_per_host(1)
+        .timeout_connect(Some(settings.delivery.connect_timeout))
+        .timeout_send_request(Some(settings.delivery.request_timeout))
+        .timeout_send_body(Some(settings.delivery.request_timeout))
+        .timeout_recv_response(Some(settings.delivery.request_timeout))
+        .timeout_recv_body(Some(settings.delivery.request_timeout))
+        .build();
+    config.new_agent()
+}
+
 impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Transport").finish_non_exhaustive()
@@ -28,23 +49,7 @@ impl fmt::Debug for Transport {
 
 impl Transport {
     pub(crate) fn new(settings: &Settings) -> Self {
-        // No time limit for the whole call, nor for the resolver: ureq would start a thread for each look-up.
-        let config = Config::builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .proxy(settings.proxy.clone())
-            .tls_config(tls(settings))
-            .user_agent(USER_AGENT)
-            .max_idle_connections(1)
-            .max_idle_connections_per_host(1)
-            .timeout_connect(Some(settings.connect_timeout))
-            .timeout_send_request(Some(settings.request_timeout))
-            .timeout_send_body(Some(settings.request_timeout))
-            .timeout_recv_response(Some(settings.request_timeout))
-            .timeout_recv_body(Some(settings.request_timeout))
-            .build();
-        Self { agent: config.new_agent() }
+        Self { agent: agent(settings) }
     }
 
     /// Posts JSON, below the server's address; the answer's status and body.
@@ -54,10 +59,10 @@ impl Transport {
         path: &str,
         json: &str,
     ) -> Result<(u16, String), ureq::Error> {
-        let base = settings.url.strip_suffix(INGEST_PATH).unwrap_or(&settings.url);
+        let base = settings.address.url.strip_suffix(INGEST_PATH).unwrap_or(&settings.address.url);
         let url = format!("{base}{path}");
         let mut request = self.agent.post(url).header(header::CONTENT_TYPE, "application/json");
-        if let Some(api_key) = &settings.api_key {
+        if let Some(api_key) = &settings.address.api_key {
             request = request.header(header::API_KEY, api_key);
         }
         let mut response = request.send(json)?;
@@ -77,13 +82,13 @@ impl Transport {
     ) -> Result<Verdict, ureq::Error> {
         let mut request = self
             .agent
-            .post(&settings.url)
+            .post(&settings.address.url)
             .header(header::CONTENT_TYPE, CONTENT_TYPE)
             .header(header::IDEMPOTENCY_KEY, key.to_string());
         if let Some(encoding) = compression.name() {
             request = request.header(header::CONTENT_ENCODING, encoding);
         }
-        if let Some(api_key) = &settings.api_key {
+        if let Some(api_key) = &settings.address.api_key {
             request = request.header(header::API_KEY, api_key);
         }
         let mut response = request.send(body)?;
@@ -103,7 +108,7 @@ impl Transport {
 
 /// Mozilla's roots, unless others were given.
 fn tls(settings: &Settings) -> TlsConfig {
-    let roots = match settings.ca_certificates.as_slice() {
+    let roots = match settings.address.ca_certificates.as_slice() {
         [] => RootCerts::WebPki,
         certificates => RootCerts::new_with_certs(certificates),
     };

@@ -13,17 +13,17 @@ use millpond_queue::{Asked, DropReason, Settlement};
 use millpond_wire::{Compression, Compressor, Refusal, Verdict};
 
 use crate::{
-    backoff::Backoff,
-    breaker::Breaker,
     clock,
+    delivery::backoff::Backoff,
+    delivery::breaker::Breaker,
+    delivery::parcel::Parcel,
+    delivery::supply::{Source, Supply},
+    delivery::transport::Transport,
     diagnostics::{self, Complaint, Complaints},
     engine::Engine,
     limits::REFUSALS_MAX,
     metrics::Tally,
-    parcel::Parcel,
     random,
-    supply::{Source, Supply},
-    transport::Transport,
 };
 
 #[derive(Debug)]
@@ -57,13 +57,19 @@ impl Sender {
             supply,
             transport: Transport::new(settings),
             compressor: Compressor::default(),
-            compression: settings.compression,
+            compression: settings.delivery.compression,
             source: Source::Memory,
             parcels: VecDeque::new(),
             body: Vec::new(),
             asked: Asked::default(),
-            backoff: Backoff::new(settings.retry_delay_first, settings.retry_delay_max),
-            breaker: Breaker::new(settings.breaker_threshold, settings.breaker_reset),
+            backoff: Backoff::new(
+                settings.delivery.retry_delay_first,
+                settings.delivery.retry_delay_max,
+            ),
+            breaker: Breaker::new(
+                settings.delivery.breaker_threshold,
+                settings.delivery.breaker_reset,
+            ),
             refusals: 0,
             complaints,
             engine,
@@ -128,7 +134,7 @@ impl Sender {
             Ok(Err(error)) => {
                 self.complaints.say(
                     Complaint::Unreachable,
-                    &format_args!("can't reach {}: {error}", settings.url),
+                    &format_args!("can't reach {}: {error}", settings.address.url),
                 );
                 Verdict::Retry { after: None }
             }
@@ -181,7 +187,7 @@ impl Sender {
             Tally::add(&tally.breaker_trips, 1);
         }
         let attempts = self.parcels.front().map_or(0, |parcel| parcel.attempts);
-        if self.engine.settings.attempts_max.is_some_and(|max| attempts >= max) {
+        if self.engine.settings.delivery.attempts_max.is_some_and(|max| attempts >= max) {
             self.settle(Settlement::dropped(DropReason::Exhausted));
         }
         let delay = self.backoff.next(random::u64() as u32, asked);
@@ -196,10 +202,10 @@ impl Sender {
             Complaint::Settings,
             &format_args!(
                 "{} refuses all batches: {refusal}; records are kept as long as there is room",
-                settings.url
+                settings.address.url
             ),
         );
-        let delay = settings.retry_delay_max;
+        let delay = settings.delivery.retry_delay_max;
         self.pause(delay, true);
     }
 

@@ -15,13 +15,14 @@ use millpond_record::{
 use millpond_wire::FLOWS_PATH;
 
 use crate::{
-    Client, Event, diagnostics::as_own_thread, engine::Settings, random, transport::Transport,
+    Client, Event, delivery::transport::Transport, diagnostics::as_own_thread, engine::Settings,
+    random,
 };
 
 /// A process of several steps.
 ///
 /// ```
-/// # let client = millpond::Client::builder().build()?;
+/// # let client = millpond::Client::builder().mode(millpond::Mode::Silent).build()?;
 /// let flow = client.flow("checkout");
 /// flow.info("cart checked").field("items", 3).send(); // step 0
 /// flow.step("payment taken").step("order placed"); // steps 1 and 2
@@ -121,6 +122,11 @@ impl Flow {
         self.client.log(level, message).step_of(&self.id, &self.steps)
     }
 
+    /// Begins a record of level `trace`.
+    pub fn trace(&self, message: impl AsRef<str>) -> Event<'_> {
+        self.log(Level::Trace, message)
+    }
+
     /// Begins a record of level `debug`.
     pub fn debug(&self, message: impl AsRef<str>) -> Event<'_> {
         self.log(Level::Debug, message)
@@ -139,6 +145,11 @@ impl Flow {
     /// Begins a record of level `error`.
     pub fn error(&self, message: impl AsRef<str>) -> Event<'_> {
         self.log(Level::Error, message)
+    }
+
+    /// Begins a record of level `critical`.
+    pub fn critical(&self, message: impl AsRef<str>) -> Event<'_> {
+        self.log(Level::Critical, message)
     }
 
     /// Records a step that has a message and nothing else, at level `info`. Calls can be chained.

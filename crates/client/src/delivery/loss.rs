@@ -57,7 +57,7 @@ impl LossReports {
 impl LossReport {
     pub(crate) const LEVEL: Level = Level::Warn;
 
-    pub(crate) fn write(&self, line: &mut LineWriter) {
+    pub(crate) fn write(&self, line: &mut LineWriter<'_>) {
         let total: u64 = self.lost.iter().map(|(_, count)| count).sum();
         line.message_fmt(format_args!("{total} log records were lost"));
         line.text(TextAttribute::Logger, LOGGER);

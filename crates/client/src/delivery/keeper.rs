@@ -10,13 +10,13 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::{Instant, SystemTime},
+    time::Instant,
 };
 
 use millpond_queue::{Asked, Batch, DropReason, Overflow, Spool, SpoolError, Taken};
 
 use crate::{
-    clock,
+    clock::Steady,
     diagnostics::{self, Complaint, Complaints},
     engine::Engine,
     limits::{SENDER_STACK_BYTES, SPOOL_FULL_INTERVAL, SPOOL_IDLE, SPOOL_RETRY_INTERVAL},
@@ -45,11 +45,16 @@ impl Handover {
 ///
 /// # Errors
 /// The system has no thread left.
-pub(crate) fn start(engine: &Arc<Engine>, spool: &Arc<Spool>) -> std::io::Result<Arc<Handover>> {
+pub(crate) fn start(
+    engine: &Arc<Engine>,
+    spool: &Arc<Spool>,
+    clock: Steady,
+) -> std::io::Result<Arc<Handover>> {
     let handover = Arc::new(Handover::default());
     let keeper = Keeper {
         engine: Arc::clone(engine),
         spool: Arc::clone(spool),
+        clock,
         handover: Arc::clone(&handover),
         // Whatever was asked for before is new to the keeper.
         asked: Asked::default(),
@@ -66,6 +71,7 @@ pub(crate) fn start(engine: &Arc<Engine>, spool: &Arc<Spool>) -> std::io::Result
 struct Keeper {
     engine: Arc<Engine>,
     spool: Arc<Spool>,
+    clock: Steady,
     handover: Arc<Handover>,
     /// What was asked for when the keeper looked last.
     asked: Asked,
@@ -99,7 +105,7 @@ impl Keeper {
             return Some(Instant::now());
         }
         match self.spool.unsealed().since {
-            Some(since) => since.checked_add(self.engine.settings.due.age_max),
+            Some(since) => since.checked_add(self.engine.settings.delivery.due.age_max),
             None if self.idle => None,
             None => Instant::now().checked_add(SPOOL_IDLE),
         }
@@ -132,7 +138,7 @@ impl Keeper {
     /// Whether what is in the spool is a batch: because of its age, or because so much more would be too much for one,
     /// or, without any more, because it is one.
     fn is_due(&self, more_entries: u64, more_bytes: u64) -> bool {
-        let due = &self.engine.settings.due;
+        let due = &self.engine.settings.delivery.due;
         let unsealed = self.spool.unsealed();
         let Some(since) = unsealed.since else { return false };
         let least_over = u64::from(more_entries > 0);
@@ -144,8 +150,8 @@ impl Keeper {
     /// If the oldest are to go, they make room.
     fn append(&self, batch: &Batch) -> Result<(), SpoolError> {
         loop {
-            let appended = self.spool.append(batch, now());
-            let may_drop = self.engine.settings.overflow == Overflow::DropOldest;
+            let appended = self.spool.append(batch, self.clock.now());
+            let may_drop = self.engine.settings.delivery.overflow == Overflow::DropOldest;
             if !may_drop || !matches!(appended, Err(SpoolError::Full { .. })) {
                 return appended;
             }
@@ -216,8 +222,4 @@ impl Keeper {
         self.handover.ended.store(true, Ordering::Release);
         self.spool.wake();
     }
-}
-
-fn now() -> SystemTime {
-    clock::wall()
 }

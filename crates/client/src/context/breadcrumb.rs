@@ -10,11 +10,11 @@ use millpond_record::{Level, Timestamp};
 
 use crate::{
     LineWriter, Scope, Value, ValueWriter, clock,
-    kept::{Kept, members_of},
+    context::kept::{Kept, members_of},
+    json::Json,
     limits::{
         BREADCRUMB_BYTES_MAX, BREADCRUMB_TEXT_BYTES_MAX, BREADCRUMBS_BYTES_MAX, BREADCRUMBS_MAX,
     },
-    value::write_value,
 };
 
 /// The field of a record in which its breadcrumbs are.
@@ -90,9 +90,7 @@ impl Breadcrumb {
     }
 
     fn size(&self) -> usize {
-        let mut text = String::new();
-        write_value(&mut text, 0, |out| self.write(out));
-        text.len()
+        Json::of(self).len()
     }
 }
 
@@ -141,7 +139,7 @@ impl Breadcrumbs {
     }
 
     /// Writes the latest of them, as many as the record has room for.
-    pub(crate) fn write(&self, line: &mut LineWriter) {
+    pub(crate) fn write(&self, line: &mut LineWriter<'_>) {
         let all = self.all();
         // Half of what is left: something else may still come.
         let room = BREADCRUMBS_BYTES_MAX.min(line.room_bytes() / 2);

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use millpond_record::json::Reader;
 
-use crate::{Value, ValueWriter, value::write_value};
+use crate::{Value, ValueWriter, json::Json};
 
 /// A value as JSON knows them.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,9 +22,7 @@ pub(crate) enum Kept {
 impl Kept {
     /// Takes a value down; `None` if it panics, or is larger than so many bytes of JSON.
     pub(crate) fn of(value: &(impl Value + ?Sized), bytes_max: usize) -> Option<Self> {
-        let mut text = String::new();
-        catch_unwind(AssertUnwindSafe(|| write_value(&mut text, 0, |out| value.write(out))))
-            .ok()?;
+        let text = catch_unwind(AssertUnwindSafe(|| Json::of(value))).ok()?;
         if text.len() > bytes_max { None } else { Self::read(&mut Reader::new(&text)) }
     }
 
@@ -88,9 +86,7 @@ mod tests {
     use super::*;
 
     fn json(value: &impl Value) -> String {
-        let mut text = String::new();
-        write_value(&mut text, 0, |out| value.write(out));
-        text
+        Json::of(value)
     }
 
     fn kept(value: &impl Value) -> String {

@@ -17,7 +17,8 @@ use millpond_record::{TextAttribute, limits::RECORD_BYTES_MAX};
 use pin_project_lite::pin_project;
 
 use crate::{
-    LineWriter, SpanId, TraceContext, TraceId, Value, breadcrumb::Breadcrumbs, kept::Kept,
+    LineWriter, SpanId, TraceContext, TraceId, Value, context::breadcrumb::Breadcrumbs,
+    context::kept::Kept,
 };
 
 /// What every record logged inside of it says, unless the record says something else itself.
@@ -25,7 +26,7 @@ use crate::{
 /// ```
 /// use millpond::Scope;
 ///
-/// # let client = millpond::Client::builder().build()?;
+/// # let client = millpond::Client::builder().mode(millpond::Mode::Silent).build()?;
 /// let scope = Scope::current().request_id("r1").user_id("u1").field("shard", 7);
 /// {
 ///     let _entered = scope.enter();
@@ -186,14 +187,14 @@ impl Scope {
     }
 
     /// Writes trace and span.
-    pub(crate) fn write_trace(&self, line: &mut LineWriter) {
+    pub(crate) fn write_trace(&self, line: &mut LineWriter<'_>) {
         for (attribute, text) in self.0.texts.iter().filter(|(attribute, _)| is_trace(*attribute)) {
             line.text(*attribute, text);
         }
     }
 
     /// Writes everything but trace, span and breadcrumbs.
-    pub(crate) fn write(&self, line: &mut LineWriter) {
+    pub(crate) fn write(&self, line: &mut LineWriter<'_>) {
         let Data { texts, tags, fields, .. } = &*self.0;
         for (attribute, text) in texts.iter().filter(|(attribute, _)| !is_trace(*attribute)) {
             line.text(*attribute, text);

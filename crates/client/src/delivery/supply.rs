@@ -2,32 +2,25 @@
 //! keeper fills.
 
 use std::{
-    path::PathBuf,
+    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use millpond_queue::{
-    Batch, DropReason, Recovery, Settlement, Spool, SpoolError, SpoolLimits, Spooled,
-    SpooledRecords, Taken, Ticket,
+    Batch, DropReason, Recovery, Settlement, Spool, SpoolError, Spooled, SpooledRecords, Taken,
+    Ticket,
 };
 
 use crate::{
-    clock,
+    clock::Steady,
+    delivery::keeper::{self, Handover},
+    delivery::parcel::Parcel,
     diagnostics::{Complaint, Complaints},
     engine::Engine,
-    keeper::{self, Handover},
     limits::{SPOOL_ADOPT_INTERVAL, SPOOL_RETRY_INTERVAL},
-    parcel::Parcel,
     random,
 };
-
-/// Where the spool is, and how large and old it may get.
-#[derive(Clone, Debug)]
-pub(crate) struct SpoolSettings {
-    pub(crate) directory: PathBuf,
-    pub(crate) limits: SpoolLimits,
-}
 
 /// Where a batch came from.
 #[derive(Debug)]
@@ -48,6 +41,7 @@ pub(crate) struct Load {
 pub(crate) struct Spooling {
     spool: Arc<Spool>,
     handover: Arc<Handover>,
+    clock: Steady,
 }
 
 #[derive(Debug)]
@@ -62,7 +56,7 @@ pub(crate) struct Supply {
 impl Supply {
     /// Opens the spool, if there is to be one. Without it records go from memory.
     pub(crate) fn open(engine: &Arc<Engine>, complaints: &mut Complaints) -> Self {
-        let spooling = engine.spooling(|settings| match open(engine, settings) {
+        let spooling = engine.spooling(|directory| match open(engine, directory) {
             Ok((spooling, recovery)) => {
                 take_over(engine, &recovery, complaints);
                 Some(spooling)
@@ -90,7 +84,7 @@ impl Supply {
             }
             // Before looking: what comes into the spool after it is not missed.
             let (direct, ended) = (spooling.handover.is_direct(), spooling.handover.has_ended());
-            self.keep_house(engine, &spooling.spool, complaints);
+            self.keep_house(engine, &spooling, complaints);
             let patience = if direct || ended { Duration::ZERO } else { SPOOL_ADOPT_INTERVAL };
             match spooling.spool.next(patience) {
                 Ok(Some(spooled)) => return Some(load_of(spooled)),
@@ -110,8 +104,13 @@ impl Supply {
     }
 
     /// Lets go of what is too old, and looks for what was left by processes that died meanwhile.
-    fn keep_house(&mut self, engine: &Engine, spool: &Spool, complaints: &mut Complaints) {
-        let expired = spool.expire(clock::wall());
+    fn keep_house(
+        &mut self,
+        engine: &Engine,
+        Spooling { spool, clock, .. }: &Spooling,
+        complaints: &mut Complaints,
+    ) {
+        let expired = spool.expire(clock.now());
         if expired > 0 {
             engine.queue.drop_spooled(expired, DropReason::Expired);
         }
@@ -183,19 +182,16 @@ impl Supply {
     }
 }
 
-fn open(
-    engine: &Arc<Engine>,
-    settings: &SpoolSettings,
-) -> Result<(Spooling, Recovery), SpoolError> {
+fn open(engine: &Arc<Engine>, directory: &Path) -> Result<(Spooling, Recovery), SpoolError> {
     let (spool, recovery) =
-        Spool::open(&settings.directory, &random::client_id(), settings.limits)?;
-    let spool = Arc::new(spool);
-    let handover = keeper::start(engine, &spool).map_err(|source| SpoolError::Io {
+        Spool::open(directory, &random::client_id(), engine.settings.delivery.spool_limits)?;
+    let (spool, clock) = (Arc::new(spool), Steady::begin());
+    let handover = keeper::start(engine, &spool, clock).map_err(|source| SpoolError::Io {
         action: "start a thread for",
-        path: settings.directory.clone(),
+        path: directory.to_owned(),
         source,
     })?;
-    Ok((Spooling { spool, handover }, recovery))
+    Ok((Spooling { spool, handover, clock }, recovery))
 }
 
 fn take_over(engine: &Engine, recovery: &Recovery, complaints: &mut Complaints) {
