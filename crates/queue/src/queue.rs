@@ -262,8 +262,7 @@ impl Queue {
             });
         }
         if let Some(chunk) = state.chunks.back_mut() {
-            // Several are often empty, and a copy of nothing is a call nevertheless.
-            for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
+            for piece in pieces {
                 chunk.bytes.extend_from_slice(piece);
             }
             chunk.entries += 1;
