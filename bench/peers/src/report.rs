@@ -253,8 +253,8 @@ fn limit(text: &mut String, findings: &Findings<'_>) -> Result<()> {
          Connections are refused until all are logged, then there is a sink and one more record. Megabytes of resident \
          memory; what came through after the outage, as the sink counts it; what is lost, and how much of it the \
          library tells of: Millpond in `Client::metrics()` by reason, and to the server in a record; tracing-appender \
-         in `ErrorCounter`; OpenTelemetry in an event of its own at shutdown; Sentry to the server, in the next \
-         envelope.\n",
+         in `ErrorCounter`; OpenTelemetry in an event of its own at shutdown, which counts its first warning too; Sentry \
+         to the server, in the next envelope.\n",
         findings.plan.limit_records,
     )?;
     writeln!(

@@ -19,10 +19,11 @@ const COMMAND: &str = "cargo xtask bench --clients";
 pub(super) fn run() -> Result<()> {
     let target = workspace::target().join("bench/peers");
     screen::heading("Building the Rust client and its peers in release mode");
-    let manifest = "--release --locked --manifest-path bench/peers/Cargo.toml";
+    let manifest = "--release --manifest-path bench/peers/Cargo.toml";
     perform(cargo(&format!("build {manifest} --target-dir")).arg(&target))?;
 
-    let load = machine::load();
+    // Before anything of a run that is recorded again is written over.
+    let (load, commit) = (machine::load(), machine::commit()?);
     screen::heading("The Rust client and its peers, about five minutes");
     let folder = folder("-clients")?;
     // Spools go where the records of an application would, to a disk.
@@ -36,9 +37,8 @@ pub(super) fn run() -> Result<()> {
 
     let head = format!(
         "# Benchmark run: the Rust client and its peers\n\n- machine: {}\n- load average before: {load}\n\
-         - commit: {}\n- command: `{COMMAND}`\n",
+         - commit: {commit}\n- command: `{COMMAND}`\n",
         machine::description(),
-        machine::commit()?,
     );
     let markdown = head + &tables;
     save(&format!("{folder}/README.md"), &markdown)?;
