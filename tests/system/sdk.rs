@@ -87,10 +87,10 @@ fn raw_text_of_every_format_is_ingested_through_the_sdk() -> Result<()> {
             r#"{"format":"open-board-log-0.1","sessions":[{"id":"s","events":[{"id":"e","type":"note","text":"obl"}]}]}"#,
         ),
     ] {
-        let options = RawOptions::new().service("raw").tag(format.as_str());
+        let options = RawOptions::new().service("raw").tag(format.name());
         let receipt = reader.ingest_raw(format, body.as_bytes(), &options)?;
         assert_eq!(receipt.accepted, 1, "{format:?}: {receipt:?}");
-        let query = Query::new(format!("tags:{}", format.as_str()));
+        let query = Query::new(format!("tags:{}", format.name()));
         let page = reader.query(&query)?;
         ensure!(page.logs.len() == 1, "{format:?}: {page:?}");
     }

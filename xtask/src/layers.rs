@@ -11,8 +11,8 @@ use crate::workspace;
 const LAYERS: &[(&str, &[&str])] = &[
     ("millpond-record", &[]),
     ("millpond-query", &["millpond-record"]),
-    ("millpond-protocols", &["millpond-record"]),
     ("millpond-wire", &["millpond-record"]),
+    ("millpond-protocols", &["millpond-record", "millpond-wire"]),
     ("millpond-queue", &["millpond-record"]),
     ("millpond", &["millpond-queue", "millpond-wire", "millpond-record"]),
     ("millpond-tracing", &["millpond", "millpond-record"]),

@@ -8,8 +8,6 @@
 
 #![forbid(unsafe_code)]
 
-mod format;
-
 mod csv;
 mod json;
 mod jsonl;
@@ -18,6 +16,7 @@ mod syslog;
 mod text;
 
 mod defaults;
+mod detect;
 mod draft;
 mod lines;
 mod names;
@@ -26,7 +25,8 @@ mod time;
 mod walk;
 
 pub use defaults::Defaults;
-pub use format::{Format, UnknownFormat};
+pub use detect::{detect, of_body};
+pub use millpond_wire::{Format, UnknownFormat};
 pub use output::{BodyError, Entry};
 
 use millpond_record::Timestamp;

@@ -1,7 +1,7 @@
 //! What no sender means to send: it is answered, and nothing else breaks.
 #![expect(clippy::unwrap_used, reason = "a test's own")]
 
-use millpond_protocols::{BodyError, Defaults, Entry, Format, read};
+use millpond_protocols::{BodyError, Defaults, Entry, Format, of_body, read};
 use millpond_record::{
     Decoded, TextAttribute, Timestamp, decode, json::Reader, limits::FIELDS_MAX,
 };
@@ -143,7 +143,7 @@ fn any_bytes_as_obl_never_panic() {
 #[test]
 fn any_bytes_have_a_look() {
     proptest!(|(body in body())| {
-        let _ = Format::of_body(&body);
+        let _ = of_body(&body);
     });
 }
 

@@ -9,10 +9,12 @@
 #![forbid(unsafe_code)]
 
 mod compression;
+mod format;
 mod idempotency;
 mod verdict;
 
 pub use compression::{Compression, Compressor, UnknownCompression};
+pub use format::{Format, UnknownFormat};
 pub use idempotency::{IDEMPOTENCY_KEY_BYTES_MAX, IdempotencyKey, IdempotencyKeyError};
 pub use verdict::{Answer, Refusal, Verdict};
 

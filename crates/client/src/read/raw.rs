@@ -5,61 +5,13 @@ use std::time::{Duration, Instant};
 use millpond_record::Level;
 use millpond_wire::{Answer as WireAnswer, INGEST_PATH, IdempotencyKey, Verdict, header};
 
+pub use millpond_wire::Format as RawFormat;
+
 use super::{
     ReadError, Reader, Receipt, answer,
     exchange::{Answer, Parameters},
 };
 use crate::{clock, delivery::backoff::Backoff, limits::RAW_TIME_MAX, random};
-
-/// What a body of logs is written in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum RawFormat {
-    /// One JSON document: a record, an array of records, or an object with a list of them.
-    Json,
-    /// One JSON object a line.
-    Jsonl,
-    /// Syslog, RFC 5424 or RFC 3164, one message a line.
-    Syslog,
-    /// Plain text, one log a line.
-    Text,
-    /// Comma-separated values; the first line names the columns.
-    Csv,
-    /// Open Board Logging.
-    Obl,
-}
-
-impl RawFormat {
-    /// All formats.
-    pub const ALL: [Self; 6] =
-        [Self::Json, Self::Jsonl, Self::Syslog, Self::Text, Self::Csv, Self::Obl];
-
-    /// The name that the server knows it by.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Json => "json",
-            Self::Jsonl => "jsonl",
-            Self::Syslog => "syslog",
-            Self::Text => "text",
-            Self::Csv => "csv",
-            Self::Obl => "obl",
-        }
-    }
-
-    /// Its media type.
-    #[must_use]
-    pub const fn content_type(self) -> &'static str {
-        match self {
-            Self::Json => "application/json",
-            Self::Jsonl => "application/x-ndjson",
-            Self::Syslog => "application/x-syslog",
-            Self::Text => "text/plain",
-            Self::Csv => "text/csv",
-            Self::Obl => "application/x-obl",
-        }
-    }
-}
 
 /// What the server is told about all logs of a raw body; what a log says itself goes first.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,7 +91,7 @@ impl RawOptions {
     }
 
     fn parameters(&self, format: RawFormat) -> Parameters {
-        let mut parameters = vec![("format", format.as_str().to_owned())];
+        let mut parameters = vec![("format", format.name().to_owned())];
         parameters.extend_from_slice(&self.parameters);
         if !self.tags.is_empty() {
             parameters.push(("tags", self.tags.join(",")));
