@@ -19,12 +19,17 @@ fn is_plain(text: &[u8]) -> bool {
     // The highest bit of a byte is set where the byte is below `limit`, and perhaps above such a byte.
     let below = |word: u64, limit: u64| word.wrapping_sub(EACH * limit) & !word & HIGH;
     let equal = |word: u64, byte: u8| below(word ^ (EACH * u64::from(byte)), 1);
-    let (words, rest) = text.as_chunks::<8>();
-    let plain = words.iter().all(|word| {
+    let is_plain_word = |word: &[u8; 8]| {
         let word = u64::from_ne_bytes(*word);
         below(word, 0x20) | equal(word, b'"') | equal(word, b'\\') == 0
-    });
-    plain && rest.iter().all(|&byte| byte >= 0x20 && byte != b'"' && byte != b'\\')
+    };
+    let (words, _) = text.as_chunks::<8>();
+    words.iter().all(is_plain_word)
+        && match text.last_chunk::<8>() {
+            // Some of these bytes were looked at already: quicker than one by one.
+            Some(last) => is_plain_word(last),
+            None => text.iter().all(|&byte| byte >= 0x20 && byte != b'"' && byte != b'\\'),
+        }
 }
 
 fn write_escaped(out: &mut String, text: &str) {
