@@ -259,7 +259,7 @@ impl Value for isize {
 impl Value for f32 {
     fn write(&self, out: ValueWriter<'_>) {
         if self.is_finite() {
-            out.out.text.push_str(ryu::Buffer::new().format_finite(*self));
+            out.out.text.push_str(zmij::Buffer::new().format_finite(*self));
         } else {
             out.f64(f64::from(*self));
         }

@@ -77,7 +77,7 @@ pub fn write_u64(out: &mut String, number: u64) {
 /// the strings `"NaN"`, `"Infinity"`, `"-Infinity"`.
 pub fn write_f64(out: &mut String, number: f64) {
     if number.is_finite() {
-        out.push_str(ryu::Buffer::new().format_finite(number));
+        out.push_str(zmij::Buffer::new().format_finite(number));
     } else if number.is_nan() {
         out.push_str("\"NaN\"");
     } else {
