@@ -15,7 +15,7 @@ use millpond_record::{Level, Severity};
 use crate::{
     BreakerState, BuildError, Builder, Event, Flow, FlowError, LineWriter, Metrics, Mode, clock,
     context::complete_from_context,
-    diagnostics::is_own_thread,
+    diagnostics::{complain, is_own_thread},
     engine::{Engine, Lineage, Settings},
     fork,
     metrics::Tally,
@@ -383,7 +383,13 @@ impl Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         // In a child that has logged nothing this finds no engine: the parent's is not touched (dd-trace-py#18856).
-        let _ = self.close(self.settings.delivery.shutdown_timeout);
+        let lost = self.close(self.settings.delivery.shutdown_timeout).at_risk();
+        if lost > 0 {
+            // Nobody is left who could ask for it.
+            complain(&format_args!(
+                "{lost} records were not delivered before the client was dropped"
+            ));
+        }
     }
 }
 

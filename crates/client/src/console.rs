@@ -5,13 +5,13 @@
 
 use std::{
     env,
-    io::{self, IsTerminal as _, Write as _},
+    io::{self, IsTerminal as _},
     str::FromStr,
 };
 
 use millpond_record::{Decoded, Level, Timestamp, decode, json::Reader};
 
-use crate::Builder;
+use crate::{Builder, stream::Stream};
 
 mod pretty;
 
@@ -183,13 +183,9 @@ impl Printer {
                 pretty(&line, has_colours).into_bytes()
             }
         };
+        let stream = if on_stderr { Stream::Stderr } else { Stream::Stdout };
         // Nobody reads it any more, or there is no such stream: there is nobody to tell.
-        let _ = if on_stderr {
-            io::stderr().lock().write_all(&text)
-        } else {
-            let mut stdout = io::stdout().lock();
-            stdout.write_all(&text).and_then(|()| stdout.flush())
-        };
+        let _ = stream.print(&text);
     }
 }
 

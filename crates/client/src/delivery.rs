@@ -80,6 +80,8 @@ impl Options {
             ("attempts_max", self.attempts_max == Some(0)),
             ("spool_limits", self.spool_limits.bytes_max == 0),
             ("breaker threshold", self.breaker_threshold == 0),
+            ("connect_timeout", self.connect_timeout.is_zero()),
+            ("request_timeout", self.request_timeout.is_zero()),
         ]
         .into_iter()
         .find(|(_, is_zero)| *is_zero);
@@ -174,13 +176,13 @@ impl Builder {
 
     /// How long connecting may take.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.delivery.connect_timeout = timeout;
+        self.delivery.connect_timeout = timeout.min(limits::TIMEOUT_MAX);
         self
     }
 
     /// How long sending a batch may take, and again how long its answer may.
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
-        self.delivery.request_timeout = timeout;
+        self.delivery.request_timeout = timeout.min(limits::TIMEOUT_MAX);
         self
     }
 

@@ -1,8 +1,8 @@
 //! What the client has to say about itself. It goes to stderr, seldom, and never into a client.
 
-use std::{cell::Cell, fmt, io::Write as _, time::Instant};
+use std::{cell::Cell, fmt, time::Instant};
 
-use crate::limits::COMPLAINT_INTERVAL;
+use crate::{limits::COMPLAINT_INTERVAL, stream::Stream};
 
 thread_local! {
     static OWN: Cell<bool> = const { Cell::new(false) };
@@ -49,6 +49,12 @@ pub(crate) enum Complaint {
     Damaged,
 }
 
+/// Says it, whatever was said before.
+pub(crate) fn complain(text: &fmt::Arguments<'_>) {
+    // Without a stderr there is nobody to tell.
+    let _ = Stream::Stderr.print(format!("millpond: {text}\n").as_bytes());
+}
+
 /// Speaks up, seldom: about one thing at most once in [`COMPLAINT_INTERVAL`].
 #[derive(Debug, Default)]
 pub(crate) struct Complaints {
@@ -61,8 +67,7 @@ impl Complaints {
         self.said
             .retain(|(said, at)| *said == Complaint::Settings || at.elapsed() < COMPLAINT_INTERVAL);
         if self.said.iter().all(|(said, _)| *said != complaint) {
-            // Without a stderr there is nobody to tell.
-            let _ = writeln!(std::io::stderr(), "millpond: {text}");
+            complain(text);
             self.said.push((complaint, Instant::now()));
         }
     }

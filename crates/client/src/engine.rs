@@ -10,7 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use millpond_queue::{DropReason, Due, Queue};
+use millpond_queue::{DropReason, Queue};
+use once_cell::race::OnceBox;
 
 use crate::{
     LineWriter, Metrics, Mode,
@@ -23,8 +24,9 @@ use crate::{
     delivery::loss::{LossReport, LossReports},
     delivery::sender::Sender,
     delivery::supply::Spooling,
+    diagnostics::own_this_thread,
     fork,
-    limits::{SENDER_STACK_BYTES, SPOOL_DELAY, SPOOL_GRACE},
+    limits::{SENDER_STACK_BYTES, SPOOL_GRACE},
     line::Prefix,
     metrics::Tally,
     pipeline::Pipeline,
@@ -62,15 +64,10 @@ pub(crate) struct Engine {
 
 impl Engine {
     fn new(settings: &Arc<Settings>, process: u32) -> Arc<Self> {
-        // The keeper says where a batch ends; to the disk a record goes as soon as it comes.
         let delivery = &settings.delivery;
-        let due = match delivery.spool_directory {
-            Some(_) => Due { age_max: SPOOL_DELAY, ..delivery.due },
-            None => delivery.due,
-        };
         Arc::new(Self {
             settings: Arc::clone(settings),
-            queue: Queue::new(delivery.limits, delivery.overflow, due),
+            queue: Queue::new(delivery.limits, delivery.overflow, delivery.due),
             tally: Tally::default(),
             losses: Mutex::default(),
             spooling: OnceLock::new(),
@@ -122,7 +119,12 @@ impl Engine {
             thread::Builder::new().name("millpond".to_owned()).stack_size(SENDER_STACK_BYTES);
         // The handle is let go: nobody joins the thread, least of all a forked child, where it would be a ghost
         // (dd-trace-py#18901).
-        if thread.spawn(move || Sender::new(engine).run()).is_err() {
+        let spawned = thread.spawn(move || {
+            own_this_thread();
+            let _watch = Watch(Arc::clone(&engine));
+            Sender::new(engine).run();
+        });
+        if spawned.is_err() {
             self.sender_died();
         }
     }
@@ -193,17 +195,29 @@ impl Engine {
     }
 }
 
+/// Sees to it that a sender that panics is followed by another one, also if it was not even made.
+struct Watch(Arc<Engine>);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.sender_died();
+        }
+    }
+}
+
 /// The engines of a client: its own process's at the end, in front of it those of the processes that it was forked
 /// from, which nobody touches.
 #[derive(Debug)]
 pub(crate) struct Lineage {
     engine: Arc<Engine>,
-    child: OnceLock<Box<Lineage>>,
+    /// Not a `OnceLock`: a process may be forked while one of its threads sets it, and its child would wait for ever.
+    child: OnceBox<Lineage>,
 }
 
 impl Lineage {
     pub(crate) fn new(settings: &Arc<Settings>) -> Self {
-        Self { engine: Engine::new(settings, fork::process()), child: OnceLock::new() }
+        Self { engine: Engine::new(settings, fork::process()), child: OnceBox::new() }
     }
 
     fn youngest(&self) -> &Self {

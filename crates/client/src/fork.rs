@@ -11,7 +11,10 @@
 //! (dd-trace-py#19889); then a call compares a number. Where that can't be had, calls ask. A child that was made by
 //! the bare system call `clone`, past the C library, is not told of.
 
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::{
+    Mutex, MutexGuard, PoisonError, TryLockError,
+    atomic::{AtomicU8, AtomicU32, Ordering},
+};
 
 /// The id of this process if it is kept up to date, else 0.
 static PROCESS: AtomicU32 = AtomicU32::new(0);
@@ -54,6 +57,59 @@ pub(crate) fn process() -> u32 {
     match PROCESS.load(Ordering::Relaxed) {
         0 => std::process::id(),
         process => process,
+    }
+}
+
+/// A mutex for what threads of one process share, which a forked child never waits for: the thread that held it at the
+/// moment of the fork is not there to let go of it.
+#[derive(Debug)]
+pub(crate) struct ForkMutex<T> {
+    /// The process that it was made in; 0 for the one in which it is first locked.
+    process: AtomicU32,
+    value: Mutex<T>,
+}
+
+impl<T> ForkMutex<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self { process: AtomicU32::new(process()), value: Mutex::new(value) }
+    }
+
+    /// For a `static`.
+    pub(crate) const fn of_first_process(value: T) -> Self {
+        Self { process: AtomicU32::new(0), value: Mutex::new(value) }
+    }
+
+    /// Waits for the lock, but in a child of the process only if it is free: `None` if it is not.
+    pub(crate) fn lock(&self) -> Option<MutexGuard<'_, T>> {
+        let own = process();
+        let first = self.process.compare_exchange(0, own, Ordering::Relaxed, Ordering::Relaxed);
+        match first {
+            Err(owner) if owner != own => match self.value.try_lock() {
+                Ok(guard) => Some(guard),
+                Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) => None,
+            },
+            _ => Some(self.value.lock().unwrap_or_else(PoisonError::into_inner)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_does_not_wait_for_a_lock_that_was_held_when_it_was_forked() {
+        let parent = std::process::id();
+        let mutex = ForkMutex::of_first_process(1);
+        let held = mutex.lock().unwrap();
+        pretend::PROCESS.set(Some(parent + 1));
+        assert!(mutex.lock().is_none());
+        drop(held);
+        assert_eq!(mutex.lock().as_deref(), Some(&1));
+        let own = ForkMutex::new(2);
+        assert_eq!(own.lock().as_deref(), Some(&2));
+        pretend::PROCESS.set(None);
     }
 }
 

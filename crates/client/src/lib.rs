@@ -27,6 +27,7 @@ mod random;
 pub mod read;
 #[cfg(unix)]
 mod signals;
+mod stream;
 mod value;
 
 pub use builder::{BuildError, Builder};

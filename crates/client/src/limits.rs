@@ -82,6 +82,9 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time for the body of a batch to leave, and again for the answer to come. A server may need to wait for its disk.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The longest that a connection or a request may be given; more is as good as for ever.
+pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
+
 /// How much of an answer is read. A receipt with its 100 rejections takes 20 KiB.
 pub const ANSWER_BYTES_MAX: u64 = 1 << 20;
 

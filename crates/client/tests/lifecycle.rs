@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use millpond::Client;
+use millpond::{Client, Console, ConsoleFormat, Scope, breadcrumb};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use support::{PATIENCE, Reply, Server, builder, client, eventually, flush, log, numbers};
 
@@ -164,6 +164,64 @@ fn a_child_that_is_gone_before_the_server_is_there_leaves_its_records_in_the_spo
     assert_eq!(counts(server.messages()), counts(expected));
 }
 
+/// Logs as much as a service can from several threads at once: to the console, with breadcrumbs that they share.
+fn log_from_threads(client: &Client, scope: &Scope, until: &AtomicBool) {
+    thread::scope(|threads| {
+        for _ in 0..4 {
+            threads.spawn(|| {
+                let _entered = scope.enter();
+                while !until.load(Ordering::Relaxed) {
+                    breadcrumb("on the way").leave();
+                    client.error("of a thread").send();
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_child_never_waits_for_a_thread_of_its_parent() {
+    const NAME: &str = "a_child_never_waits_for_a_thread_of_its_parent";
+    if env::var(ROLE).is_ok() {
+        // Nothing listens; what matters is that every call returns.
+        let client = builder(Server::nowhere())
+            .console(Console::new().format(ConsoleFormat::Json))
+            .queue_limits(1 << 20, 1000)
+            .build()
+            .unwrap();
+        let scope = Scope::new().user_id("u");
+        let done = AtomicBool::new(false);
+        thread::scope(|threads| {
+            threads.spawn(|| log_from_threads(&client, &scope, &done));
+            for _ in 0..CHILDREN {
+                wait(fork(|| {
+                    let _entered = scope.enter();
+                    breadcrumb("of the child").leave();
+                    // A thread of the child makes its first record while the child forks.
+                    let logging = client.clone();
+                    let other =
+                        thread::spawn(move || logging.error("of the child's thread").send());
+                    let grandchild = fork(|| {
+                        client.error("of the grandchild").send();
+                        true
+                    });
+                    client.error("of the child").send();
+                    wait(grandchild);
+                    other.join().is_ok()
+                }));
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        println!("ready");
+        return;
+    }
+    let server = Server::start();
+    let mut child = another(NAME, &server);
+    let output = BufReader::new(child.stdout.take().unwrap());
+    assert!(output.lines().any(|line| line.unwrap().ends_with("ready")), "a child hangs");
+    assert!(child.wait().unwrap().success());
+}
+
 #[test]
 fn two_clients_of_one_process_do_not_know_each_other() {
     let (server, other) = (Server::start(), Server::start());
@@ -198,6 +256,7 @@ fn another(name: &str, server: &Server) -> Child {
         .args(["--exact", name, "--nocapture", "--test-threads=1"])
         .env(ROLE, server.address.to_string())
         .stdout(Stdio::piped())
+        .stderr(Stdio::null())
         .spawn()
         .unwrap()
 }

@@ -18,10 +18,13 @@ use std::{
     path::Path,
     process::{Child, Command, Stdio},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use millpond::{Builder, Client, DropReason, Overflow};
+use millpond::{
+    Builder, Client, DropReason, Overflow,
+    limits::{FIELDS_MAX, RECORD_BYTES_MAX, SPOOL_DELAY},
+};
 use serde_json::Value;
 use support::{PATIENCE, Reply, Server, builder, eventually, flush, log, numbers};
 
@@ -216,8 +219,57 @@ fn a_spool_that_can_not_be_made_costs_nothing_but_the_spool() {
     let server = Server::start();
     let client = spooling(&server, &file).build().unwrap();
     log(&client, 0..10);
+    // What was written a while ago waits for its batch as without a spool.
+    eventually("some time", {
+        let until = Instant::now() + 5 * SPOOL_DELAY;
+        move || Instant::now() > until
+    });
+    log(&client, 10..20);
     flush(&client);
-    assert_eq!(server.messages(), numbers(0..10));
+    assert_eq!(server.messages(), numbers(0..20));
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn a_spool_that_is_smaller_than_a_batch_stops_nothing() {
+    for bytes_max in [1, 100, 5_000] {
+        let directory = tempfile::tempdir().unwrap();
+        let server = Server::start();
+        let client =
+            spooling(&server, directory.path()).spool_limits(bytes_max, NEVER).build().unwrap();
+        log(&client, 0..500);
+        flush(&client);
+        log(&client, 500..600);
+        flush(&client);
+        assert_eq!(server.messages(), numbers(0..600), "{bytes_max}");
+    }
+}
+
+#[test]
+fn records_at_their_limits_survive_a_recovery() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start();
+    server.always(Reply::Status(503, &[], ""));
+    let client = spooling(&server, directory.path()).retry_delay(NEVER, NEVER).build().unwrap();
+    client.info("x".repeat(2 * RECORD_BYTES_MAX)).send();
+    client.submit(millpond::Level::Info, |line| {
+        line.message("many fields");
+        (0..2 * FIELDS_MAX).for_each(|number| line.field(&number.to_string(), &number));
+    });
+    client.info("m").field("recovered", "mine").send();
+    assert!(client.persist(PATIENCE).is_complete());
+    let _ = client.close(Duration::ZERO);
+    drop(client);
+    server.always(Reply::Accept);
+    until_recovered(&server, directory.path(), 3);
+    for line in server.stored() {
+        assert!(line.len() <= RECORD_BYTES_MAX, "{}", line.len());
+        let record: Value = serde_json::from_str(&line).unwrap();
+        let fields = record["fields"].as_object().map_or(0, serde_json::Map::len);
+        let mark = usize::from(record.get("recovered").is_some());
+        assert!(fields + mark <= FIELDS_MAX);
+        assert!(mark == 0 || record["fields"].get("recovered").is_none());
+    }
 }
 
 #[test]

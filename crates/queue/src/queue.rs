@@ -281,24 +281,27 @@ impl Queue {
 
     /// Waits until a batch is due and takes it. `None` means that the queue is closed and empty, or abandoned.
     pub fn take(&self) -> Option<Batch> {
-        match self.take_by(None, None) {
+        match self.take_by(None, None, self.due.age_max) {
             Taken::Batch(batch) => Some(batch),
             Taken::Nothing | Taken::Ended => None,
         }
     }
 
     /// As [`Self::take`], but waits no longer than to `deadline`, and returns when somebody has asked for a flush
-    /// since `asked`, also if there is nothing to take.
-    pub fn take_by(&self, deadline: Option<Instant>, asked: Option<Asked>) -> Taken {
+    /// since `asked`, also if there is nothing to take. What is as old as `age_max` is due.
+    pub fn take_by(
+        &self,
+        deadline: Option<Instant>,
+        asked: Option<Asked>,
+        age_max: Duration,
+    ) -> Taken {
         let mut state = self.lock();
         loop {
             if state.abandoned {
                 return Taken::Ended;
             }
-            let age_left = state
-                .chunks
-                .front()
-                .map(|oldest| self.due.age_max.saturating_sub(oldest.opened.elapsed()));
+            let age_left =
+                state.chunks.front().map(|oldest| age_max.saturating_sub(oldest.opened.elapsed()));
             let is_asked = asked.is_some_and(|asked| asked.flushes != state.flushes);
             match age_left {
                 Some(left) if left.is_zero() || state.is_pressed() || self.enough(&state) => {

@@ -1,16 +1,14 @@
 //! Breadcrumbs: what happened on the way to an error. They are not records; they go with the records of the current
 //! [`Scope`] that are bad enough.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::VecDeque, sync::Arc};
 
 use millpond_record::{Level, Timestamp};
 
 use crate::{
     LineWriter, Scope, Value, ValueWriter, clock,
     context::kept::{Kept, members_of},
+    fork::ForkMutex,
     json::Json,
     limits::{
         BREADCRUMB_BYTES_MAX, BREADCRUMB_TEXT_BYTES_MAX, BREADCRUMBS_BYTES_MAX, BREADCRUMBS_MAX,
@@ -116,22 +114,30 @@ fn cut(mut text: String) -> String {
 }
 
 /// The last breadcrumbs of a scope, oldest first. A copy begins with the same ones and goes its own way.
-#[derive(Debug, Default)]
-pub(crate) struct Breadcrumbs(Mutex<VecDeque<Arc<Breadcrumb>>>);
+///
+/// Threads share them. A forked child whose parent was leaving one at that moment does without.
+#[derive(Debug)]
+pub(crate) struct Breadcrumbs(ForkMutex<VecDeque<Arc<Breadcrumb>>>);
+
+impl Default for Breadcrumbs {
+    fn default() -> Self {
+        Self(ForkMutex::new(VecDeque::new()))
+    }
+}
 
 impl Clone for Breadcrumbs {
     fn clone(&self) -> Self {
-        Self(Mutex::new(self.all()))
+        Self(ForkMutex::new(self.all()))
     }
 }
 
 impl Breadcrumbs {
     fn all(&self) -> VecDeque<Arc<Breadcrumb>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.lock().map(|breadcrumbs| breadcrumbs.clone()).unwrap_or_default()
     }
 
     fn push(&self, breadcrumb: Breadcrumb) {
-        let mut breadcrumbs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(mut breadcrumbs) = self.0.lock() else { return };
         if breadcrumbs.len() >= BREADCRUMBS_MAX {
             breadcrumbs.pop_front();
         }

@@ -19,7 +19,9 @@ use crate::{
     clock::Steady,
     diagnostics::{self, Complaint, Complaints},
     engine::Engine,
-    limits::{SENDER_STACK_BYTES, SPOOL_FULL_INTERVAL, SPOOL_IDLE, SPOOL_RETRY_INTERVAL},
+    limits::{
+        SENDER_STACK_BYTES, SPOOL_DELAY, SPOOL_FULL_INTERVAL, SPOOL_IDLE, SPOOL_RETRY_INTERVAL,
+    },
 };
 
 /// What the sender must know of the keeper.
@@ -64,7 +66,10 @@ pub(crate) fn start(
     };
     let thread =
         thread::Builder::new().name("millpond-spool".to_owned()).stack_size(SENDER_STACK_BYTES);
-    thread.spawn(move || keeper.run())?;
+    thread.spawn(move || {
+        diagnostics::own_this_thread();
+        keeper.run();
+    })?;
     Ok(handover)
 }
 
@@ -82,11 +87,21 @@ struct Keeper {
     complaints: Complaints,
 }
 
+/// A keeper that panics leaves what is in memory to the sender.
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.handover.direct.store(true, Ordering::Release);
+            self.handover.ended.store(true, Ordering::Release);
+            self.spool.wake();
+        }
+    }
+}
+
 impl Keeper {
     fn run(mut self) {
-        diagnostics::own_this_thread();
         loop {
-            match self.engine.queue.take_by(self.deadline(), Some(self.asked)) {
+            match self.engine.queue.take_by(self.deadline(), Some(self.asked), SPOOL_DELAY) {
                 Taken::Batch(batch) => self.keep(batch),
                 Taken::Nothing => self.look_around(),
                 Taken::Ended => break,
@@ -193,7 +208,8 @@ impl Keeper {
         self.engine.queue.put_back(batch);
         self.complain(error);
         self.seal();
-        let is_full = matches!(error, SpoolError::Full { .. });
+        // Full, it has room again once something of it is delivered; if nothing is in it, it never has.
+        let is_full = matches!(error, SpoolError::Full { .. }) && self.spool.usage().records > 0;
         let asked = self.engine.queue.asked();
         self.handover.direct.store(!is_full || asked.is_closed(), Ordering::Release);
         self.spool.wake();
@@ -207,7 +223,7 @@ impl Keeper {
     }
 
     /// The queue is closed and empty, or abandoned: what is left of it goes to the disk, if the disk takes it.
-    fn end(mut self) {
+    fn end(&mut self) {
         while let Some(batch) = self.engine.queue.take_rest() {
             if let Err(error) = self.append(&batch) {
                 self.complain(&error);

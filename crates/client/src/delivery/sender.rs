@@ -19,7 +19,7 @@ use crate::{
     delivery::parcel::Parcel,
     delivery::supply::{Source, Supply},
     delivery::transport::Transport,
-    diagnostics::{self, Complaint, Complaints},
+    diagnostics::{Complaint, Complaints},
     engine::Engine,
     limits::REFUSALS_MAX,
     metrics::Tally,
@@ -78,7 +78,6 @@ impl Sender {
 
     /// Sends until the queue is closed and empty, or abandoned.
     pub(crate) fn run(mut self) {
-        diagnostics::own_this_thread();
         while self.fetch() {
             let verdict = self.attempt();
             self.follow(verdict);
@@ -139,6 +138,13 @@ impl Sender {
                 Verdict::Retry { after: None }
             }
             Err(_) => {
+                self.complaints.say(
+                    Complaint::Unreachable,
+                    &format_args!(
+                        "can't reach {}: the HTTP library panicked",
+                        settings.address.url
+                    ),
+                );
                 self.transport = Transport::new(settings);
                 Verdict::Retry { after: None }
             }
@@ -281,8 +287,6 @@ impl Drop for Sender {
         self.supply.give_up(&self.engine, &self.source, parts, reason);
         if reason == DropReason::Closed {
             self.supply.close(&self.engine);
-        } else {
-            self.engine.sender_died();
         }
     }
 }

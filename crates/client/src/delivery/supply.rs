@@ -12,6 +12,12 @@ use millpond_queue::{
     Ticket,
 };
 
+use millpond_record::{
+    Decoded, Timestamp, decode,
+    json::Reader,
+    limits::{FIELDS_MAX, RECORD_BYTES_MAX},
+};
+
 use crate::{
     clock::Steady,
     delivery::keeper::{self, Handover},
@@ -90,7 +96,8 @@ impl Supply {
                 Ok(Some(spooled)) => return Some(load_of(spooled)),
                 Ok(None) if direct => {
                     let deadline = Instant::now().checked_add(SPOOL_RETRY_INTERVAL);
-                    match engine.queue.take_by(deadline, None) {
+                    match engine.queue.take_by(deadline, None, engine.settings.delivery.due.age_max)
+                    {
                         Taken::Batch(batch) => return Some(self.load(batch)),
                         Taken::Nothing => {}
                         Taken::Ended => return None,
@@ -224,7 +231,8 @@ fn load_of(spooled: Spooled) -> Load {
     }
 }
 
-/// Adds a field `recovered` to records that another process had left: each is an object on a line.
+/// Adds a field `recovered` to records that another process had left: each is an object on a line. One that has no room
+/// for it, or such a field of its own, stays as it is.
 fn mark_recovered(batch: Batch) -> Batch {
     const MARK: &[u8] = b",\"recovered\":true}\n";
     let entries = batch.entries();
@@ -232,9 +240,63 @@ fn mark_recovered(batch: Batch) -> Batch {
         Vec::with_capacity(batch.bytes() + usize::try_from(entries).unwrap_or(0) * MARK.len());
     for part in batch.parts() {
         for line in part.split_inclusive(|&byte| byte == b'\n') {
-            marked.extend_from_slice(line.strip_suffix(b"}\n").unwrap_or(line));
-            marked.extend_from_slice(MARK);
+            match line.strip_suffix(b"}\n") {
+                // The newline of the mark is not part of the record.
+                Some(start)
+                    if start.len() + MARK.len() <= RECORD_BYTES_MAX + 1 && takes_mark(line) =>
+                {
+                    marked.extend_from_slice(start);
+                    marked.extend_from_slice(MARK);
+                }
+                _ => marked.extend_from_slice(line),
+            }
         }
     }
     Batch::from_lines(marked, entries).unwrap_or(batch)
+}
+
+/// Whether the record has room for one more field, and none of that name.
+fn takes_mark(line: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(line) else { return false };
+    match decode(&mut Reader::new(text), Timestamp::from_nanos(0)) {
+        Ok(Decoded::Record(record)) => {
+            record.fields.members().count() < FIELDS_MAX
+                && record.fields.members().all(|(key, _)| key != "recovered")
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marked(line: &str) -> String {
+        let batch = Batch::from_lines(format!("{line}\n").into_bytes(), 1).unwrap();
+        let marked = mark_recovered(batch);
+        marked.parts().map(|part| std::str::from_utf8(part).unwrap().trim_end()).collect()
+    }
+
+    #[test]
+    fn a_record_is_marked_if_it_has_room_for_it() {
+        assert_eq!(marked(r#"{"message":"m"}"#), r#"{"message":"m","recovered":true}"#);
+        let fields = |count: usize| {
+            let members: Vec<_> = (0..count).map(|n| format!("\"k{n}\":1")).collect();
+            format!("{{\"message\":\"m\",\"fields\":{{{}}}}}", members.join(","))
+        };
+        assert!(marked(&fields(FIELDS_MAX - 1)).ends_with(r#","recovered":true}"#));
+        let of_size = |bytes: usize| {
+            format!("{{\"message\":\"{}\"}}", "x".repeat(bytes - r#"{"message":""}"#.len()))
+        };
+        for full in [
+            fields(FIELDS_MAX),
+            of_size(RECORD_BYTES_MAX),
+            r#"{"message":"m","fields":{"recovered":"mine"}}"#.to_owned(),
+            "no record".to_owned(),
+        ] {
+            assert_eq!(marked(&full), full);
+        }
+        let largest = of_size(RECORD_BYTES_MAX - r#","recovered":true"#.len());
+        assert_eq!(marked(&largest).len(), RECORD_BYTES_MAX);
+    }
 }

@@ -206,15 +206,15 @@ fn a_line_of_the_client_s_own_fits_beyond_the_limits_until_the_queue_is_closed()
 fn one_who_takes_is_told_when_there_is_nothing_in_time() {
     let queue = queue();
     let soon = || Some(Instant::now());
-    assert!(matches!(queue.take_by(soon(), None), Taken::Nothing));
+    assert!(matches!(queue.take_by(soon(), None, NEVER), Taken::Nothing));
     push(&queue, &["a"]);
-    assert!(matches!(queue.take_by(soon(), None), Taken::Nothing));
+    assert!(matches!(queue.take_by(soon(), None, NEVER), Taken::Nothing));
     let asked = queue.asked();
     assert_eq!(queue.flush(Duration::ZERO), 1);
-    let Taken::Batch(batch) = queue.take_by(None, Some(asked)) else { panic!("flushed") };
-    assert!(matches!(queue.take_by(None, Some(asked)), Taken::Nothing));
+    let Taken::Batch(batch) = queue.take_by(None, Some(asked), NEVER) else { panic!("flushed") };
+    assert!(matches!(queue.take_by(None, Some(asked), NEVER), Taken::Nothing));
     queue.close();
-    assert!(matches!(queue.take_by(None, Some(queue.asked())), Taken::Ended));
+    assert!(matches!(queue.take_by(None, Some(queue.asked()), NEVER), Taken::Ended));
     delivered(&queue, batch);
 }
 
@@ -227,7 +227,9 @@ fn records_are_safe_once_they_are_synced_and_flushed_once_they_are_settled() {
     assert_eq!(queue.persist(Duration::ZERO), 5);
     queue.synced();
     assert_eq!((queue.persist(Duration::ZERO), queue.flush(Duration::ZERO)), (1, 5));
-    let Taken::Batch(last) = queue.take_by(None, None) else { panic!("a flush makes it due") };
+    let Taken::Batch(last) = queue.take_by(None, None, NEVER) else {
+        panic!("a flush makes it due")
+    };
     queue.spooled(last);
     queue.synced();
     assert_eq!((queue.persist(Duration::ZERO), queue.flush(Duration::ZERO)), (0, 5));
