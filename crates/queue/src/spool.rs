@@ -75,24 +75,25 @@
 //! up. When all batches of a segment are acknowledged, or dropped for their age or for want of room, and it is closed,
 //! its file is removed, and with a dead client's last file its directory. [`Spool::retire`] closes the active segment.
 //!
-//! *Crash* before a file is removed: its batches are sent again under their names. A power cut may bring a removed
-//! file back: the same.
+//! *Crash* before a file is removed, or a power cut that brings it back: its batches are sent again under their names.
 //!
 //! # Recovery
 //!
-//! For each directory whose lock nobody holds: takes the lock, and reads each segment up to the first bad frame. Then
-//! the bytes behind decide:
+//! For each directory whose lock nobody holds: takes the lock, and reads each segment. Behind a bad frame:
 //!
-//! - No seal of this or a later batch is among them: a crash cut the file here. They are cut off; whole lines before
-//!   them are sealed and synced before they are handed out.
-//! - There is such a seal: something that was whole is damaged. The rest of the segment is given up, and with it the
-//!   lines before the damage that have no seal yet: their batch had, or may have had, others.
+//! - There is no seal of this or a later batch: a crash cut the file here. The rest is cut off; whole
+//!   lines before it are sealed and synced before they are handed out.
+//! - There is such a seal: something that was whole is damaged. All up to it is given up, with the lines before the
+//!   damage that have no seal yet: their batch had, or may have had, others. Behind it the next batch begins. It is
+//!   kept itself if only the seal before it is damaged: what is so short was one, so its batch begins behind that.
+//! - The seals behind go back, or tell of more than there is room for: all from the first damage on is given up.
+//!   Seals are searched byte by byte, which lines can't deceive: they are JSON, which has no zero bytes.
 //!
 //! A segment whose header is cut or damaged is given up as a whole. One of another version, and whatever else is no
-//! segment of this client, is named in [`Recovery::damaged`] and left alone, as is what can't be read.
+//! segment of this client, is named in [`Recovery::damaged`] and left alone, as is what can't be read. The records that
+//! damage cost are [`Recovery::lost_records`], as far as whole frames tell.
 //!
-//! *Crash* during recovery: the next one finds the same. What was cut off was nothing, and a seal that was added says
-//! what the end of the file said.
+//! *Crash* during recovery: the next one finds the same. A seal that was added says what the end of the file said.
 //!
 //! # Lock
 //!
@@ -132,9 +133,8 @@ use self::{
 };
 use crate::Batch;
 
-/// Size at which a segment is closed: about eight full batches, so that the disk gets its room back soon after they
-/// are delivered, and a damaged file costs no more than these. A limit on all of the spool that is small is kept in
-/// eight segments.
+/// Size at which a segment is closed: about eight full batches, so that the disk gets its room back soon, and
+/// a damaged header costs no more than these. A small limit on all of the spool is kept in eight segments.
 pub const SEGMENT_BYTES_MAX: u64 = 8 << 20;
 
 /// Directories of dead processes that are taken over at a time: each costs a descriptor for its lock, of which there

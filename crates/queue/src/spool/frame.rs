@@ -163,18 +163,22 @@ pub(super) fn seal(sequence: u64, entries: u64) -> [u8; HEAD] {
     head(FIXED_BYTES, crc32c::crc32c(&fixed), &fixed)
 }
 
-/// The place in `block` of a seal of a batch that has this sequence or a later one, wherever it may start.
-pub(super) fn find_seal(block: &[u8], sequence: u64) -> Option<usize> {
-    let is_seal = |window: &[u8]| {
-        let Some(head) = window.first_chunk().and_then(Head::decode) else { return false };
-        let later =
-            matches!(head.meaning, Meaning::Seal { sequence: found, .. } if found >= sequence);
-        later && head.is_whole()
-    };
-    // The length alone tells most places.
-    block
-        .windows(HEAD)
-        .position(|window| window.starts_with(&FIXED_BYTES.to_le_bytes()) && is_seal(window))
+/// The place in `block` of a seal of a batch that has this sequence or a later one, wherever it may start, with the
+/// sequence and the records that it says.
+pub(super) fn find_seal(block: &[u8], sequence: u64) -> Option<(usize, u64, u64)> {
+    block.windows(HEAD).enumerate().find_map(|(place, window)| {
+        // The length alone tells most places.
+        if !window.starts_with(&FIXED_BYTES.to_le_bytes()) {
+            return None;
+        }
+        let head = window.first_chunk().and_then(Head::decode).filter(Head::is_whole)?;
+        match head.meaning {
+            Meaning::Seal { sequence: found, entries } if found >= sequence => {
+                Some((place, found, entries))
+            }
+            _ => None,
+        }
+    })
 }
 
 fn fixed(kind: u8, first: u64, second: u64) -> [u8; FIXED_BYTES as usize] {
@@ -220,7 +224,7 @@ mod tests {
     fn a_seal_is_found_wherever_it_starts_unless_its_batch_is_an_earlier_one() {
         let mut block = vec![17, 0, 0, 0, 1];
         block.extend_from_slice(&seal(4, 10));
-        assert_eq!(find_seal(&block, 4), Some(5));
+        assert_eq!(find_seal(&block, 4), Some((5, 4, 10)));
         assert_eq!(find_seal(&block, 5), None);
         assert_eq!(find_seal(&block[..29], 4), None);
         block[20] ^= 1;

@@ -12,7 +12,7 @@ use std::{
 use super::{
     SpoolError, client_number,
     disk::Disk,
-    frame::{self, HEAD_BYTES, Header, HeaderError},
+    frame::{self, HEAD_BYTES, HEADER_BYTES, Header, HeaderError},
     index::Directory,
     lock::{LOCK, Lock, Taken},
     segment::{self, Content, Segment, Tail},
@@ -30,6 +30,9 @@ pub struct Recovery {
     pub bytes: u64,
     /// Bytes that were given up: frames that a crash cut, and damage.
     pub torn_bytes: u64,
+    /// Records of batches that were given up for damage, as far as whole frames tell: at least so many. They are not
+    /// among [`records`](Self::records). As long as other batches keep their files, each start finds them again.
+    pub lost_records: u64,
     /// What was damaged or could not be read, a sentence for each.
     pub damaged: Vec<String>,
     /// Directories that were not looked at, because there were too many. [`Spool::adopt`](super::Spool::adopt) takes
@@ -173,7 +176,13 @@ impl Recovery {
             }
             Err(error @ (HeaderError::Torn | HeaderError::Damaged)) => {
                 let tail = if error == HeaderError::Torn { Tail::Torn } else { Tail::Damaged };
-                (None, Content { batches: Vec::new(), unsealed: None, good_bytes: 0, tail })
+                let mut content = Content::new(0, tail);
+                if tail == Tail::Damaged {
+                    content.damaged_from = Some(0);
+                    content.lost_records =
+                        segment::records(&file).map_err(|error| error.to_string())?;
+                }
+                (None, content)
             }
         };
         self.found(path, &file, header, content, disk)
@@ -188,14 +197,25 @@ impl Recovery {
         disk: &Disk,
     ) -> Result<Found, String> {
         let bytes = || file.metadata().map(|file| file.len()).map_err(|error| error.to_string());
-        let (offset, lost) = (content.good_bytes, bytes()?.saturating_sub(content.good_bytes));
+        let size = bytes()?;
+        let batches = content.batches.iter().chain(&content.unsealed);
+        let kept = batches.map(|batch| batch.bytes).sum::<u64>();
+        let lost = size.saturating_sub(kept + header.map_or(0, |_| HEADER_BYTES));
+        let is_torn = content.tail == Tail::Torn;
+        let torn_bytes = if is_torn { size.saturating_sub(content.good_bytes) } else { 0 };
         self.torn_bytes += lost;
-        let is_damaged = content.tail == Tail::Damaged;
-        if is_damaged {
-            let what = format_args!("damaged, {lost} bytes from byte {offset} on are given up");
+        self.lost_records = self.lost_records.saturating_add(content.lost_records);
+        if let Some(offset) = content.damaged_from {
+            let (bytes, records) = (lost.saturating_sub(torn_bytes), content.lost_records);
+            let what = format_args!(
+                "damaged, {bytes} bytes from byte {offset} on are given up, with at least {records} records"
+            );
             self.name(path, &what);
-        } else if let Err(error) = repair(&mut content, file, path, disk) {
-            // What could not be written says no more than the end of the file does, to which nobody writes.
+        }
+        // What could not be written says no more than the end of the file does, to which nobody writes.
+        if content.tail != Tail::Damaged
+            && let Err(error) = repair(&mut content, file, path, disk)
+        {
             self.damaged.push(error.to_string());
         }
         let segment = Segment {
@@ -205,7 +225,7 @@ impl Recovery {
             batches: content.batches.into_iter().chain(content.unsealed).collect(),
             active: false,
         };
-        Ok(Found { header, segment, torn_bytes: if is_damaged { 0 } else { lost } })
+        Ok(Found { header, segment, torn_bytes })
     }
 
     fn name(&mut self, path: &Path, what: &dyn std::fmt::Display) {

@@ -13,6 +13,9 @@ use super::frame::{self, HEAD_BYTES, HEADER_BYTES, Head, Header, HeaderError, Me
 /// A piece of a file on its way through a checksum.
 const BLOCK_BYTES: usize = 64 << 10;
 
+/// The smallest batch: lines of one byte, and their seal.
+const BATCH_BYTES_MIN: u64 = HEAD_BYTES + 1 + HEAD_BYTES;
+
 /// Where a sealed batch is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
@@ -45,8 +48,12 @@ pub(super) struct Content {
     pub(super) batches: Vec<Place>,
     /// The lines behind the last seal, as the batch that they are once they are sealed.
     pub(super) unsealed: Option<Place>,
-    /// Bytes up to the end of the last of these.
+    /// Bytes up to the end of the last good frame.
     pub(super) good_bytes: u64,
+    /// Where damage begins that has a seal behind it.
+    pub(super) damaged_from: Option<u64>,
+    /// Records of the batches that are given up, as far as whole frames tell.
+    pub(super) lost_records: u64,
     pub(super) tail: Tail,
 }
 
@@ -56,8 +63,7 @@ pub(super) enum Tail {
     Nothing,
     /// A frame that was not written to its end, as far as one can tell: no seal follows.
     Torn,
-    /// Something that had been whole: a seal follows. Lines between the last good seal and the damage are not to
-    /// be had: the batch that they belong to had more, or may have.
+    /// Something that had been whole, and of which nothing can be made out for certain.
     Damaged,
 }
 
@@ -68,37 +74,132 @@ pub(super) fn header(file: &mut impl Read) -> io::Result<Result<Header, HeaderEr
     Ok(Header::decode(&start))
 }
 
-/// Reads what is behind the header, up to the first bad frame.
+/// Records of the whole frames of a segment whose header is not to be read, up to the first bad one.
+pub(super) fn records(file: impl Read + Seek) -> io::Result<u64> {
+    let mut file = BufReader::with_capacity(BLOCK_BYTES, file);
+    file.seek(SeekFrom::Start(HEADER_BYTES))?;
+    let mut records = 0_u64;
+    while let Some(Frame::Whole { meaning, .. }) = frame(&mut file, &mut io::sink())? {
+        if let Meaning::Lines { entries, .. } = meaning {
+            records = records.saturating_add(entries);
+        }
+    }
+    Ok(records)
+}
+
+/// Reads what is behind the header: all batches that are whole for certain.
 ///
 /// # Errors
 /// The file can't be read to its end, which says nothing about what was written to it.
 pub(super) fn content(file: impl Read + Seek, header: &Header) -> io::Result<Content> {
     let mut file = BufReader::with_capacity(BLOCK_BYTES, file);
     file.seek(SeekFrom::Start(HEADER_BYTES))?;
-    let mut content = Content {
-        batches: Vec::new(),
-        unsealed: None,
-        good_bytes: HEADER_BYTES,
-        tail: Tail::Nothing,
-    };
+    let mut content = Content::new(HEADER_BYTES, Tail::Nothing);
     let mut sequence = header.sequence;
+    // The sequence of the first damaged batch, and how many are in front of it.
+    let mut first_damaged = None;
     loop {
         match step(&mut file, &mut content, sequence)? {
-            Step::Lines => {}
-            Step::Sealed => sequence = sequence.saturating_add(1),
+            Step::Lines => continue,
+            Step::Sealed => {
+                sequence = sequence.saturating_add(1);
+                continue;
+            }
             Step::End => return Ok(content),
-            Step::Bad => break,
+            Step::Bad => {}
+        }
+        let (floor, sound) = first_damaged.unwrap_or((sequence, content.batches.len()));
+        let Some(seal) = next_seal(&mut file, content.good_bytes, floor)? else {
+            content.tail = Tail::Torn;
+            return Ok(content);
+        };
+        let start = content.unsealed.as_ref().map_or(content.good_bytes, |lines| lines.offset);
+        content.damaged_from.get_or_insert(start);
+        if !seal.is_credible(start, sequence) {
+            content.give_up(sound);
+            return Ok(content);
+        }
+        first_damaged = Some((floor, sound));
+        resume(&mut file, &mut content, sequence, &seal)?;
+        sequence = seal.sequence.saturating_add(1);
+    }
+}
+
+impl Content {
+    pub(super) fn new(good_bytes: u64, tail: Tail) -> Self {
+        let (batches, lost_records) = (Vec::new(), 0);
+        Self { batches, unsealed: None, good_bytes, damaged_from: None, lost_records, tail }
+    }
+
+    /// Keeps these first batches. The seals behind contradict each other, so that none of them is to be believed.
+    fn give_up(&mut self, sound: usize) {
+        self.batches.truncate(sound);
+        self.unsealed = None;
+        self.lost_records = 0;
+        self.tail = Tail::Damaged;
+    }
+}
+
+/// A seal that was found behind damage.
+struct Seal {
+    /// Of its first byte.
+    offset: u64,
+    sequence: u64,
+    entries: u64,
+}
+
+impl Seal {
+    /// Whether the batches from `sequence` to this one can be what was written from `start` on: none of them was seen
+    /// before, and there is room for each and for every record of the last.
+    fn is_credible(&self, start: u64, sequence: u64) -> bool {
+        let room = self.offset.saturating_sub(start);
+        let others = self.sequence.checked_sub(sequence);
+        let others_bytes = others.and_then(|others| others.checked_mul(BATCH_BYTES_MIN));
+        let bytes = others_bytes.and_then(|bytes| bytes.checked_add(self.entries));
+        bytes.is_some_and(|bytes| bytes <= room)
+    }
+}
+
+/// Goes on behind the first seal behind the damage, where the next batch begins. That of the seal itself is whole if
+/// all that was damaged is the seal before it.
+fn resume(
+    file: &mut (impl BufRead + Seek),
+    content: &mut Content,
+    sequence: u64,
+    seal: &Seal,
+) -> io::Result<()> {
+    let before = content.unsealed.take().map_or(0, |lines| lines.entries);
+    let end = seal.offset + HEAD_BYTES;
+    let follows = before > 0 && sequence.checked_add(1) == Some(seal.sequence);
+    // No lines are as short as a seal: if a frame begins here, it was one.
+    let whole = if follows { batch(file, content.good_bytes + HEAD_BYTES, seal)? } else { None };
+    let lost = if whole.is_some() {
+        before
+    } else if seal.sequence == sequence {
+        seal.entries
+    } else {
+        before.saturating_add(seal.entries)
+    };
+    content.batches.extend(whole);
+    content.lost_records = content.lost_records.saturating_add(lost);
+    content.good_bytes = end;
+    file.seek(SeekFrom::Start(end))?;
+    Ok(())
+}
+
+/// The batch that begins at the offset, if it is whole and its seal is this one.
+fn batch(file: &mut (impl BufRead + Seek), offset: u64, seal: &Seal) -> io::Result<Option<Place>> {
+    file.seek(SeekFrom::Start(offset))?;
+    let mut content = Content::new(offset, Tail::Nothing);
+    loop {
+        match step(file, &mut content, seal.sequence)? {
+            Step::Lines => {}
+            Step::Sealed if content.good_bytes == seal.offset + HEAD_BYTES => {
+                return Ok(content.batches.pop());
+            }
+            Step::Sealed | Step::End | Step::Bad => return Ok(None),
         }
     }
-    content.tail = if seal_follows(&mut file, content.good_bytes, sequence)? {
-        if let Some(lines) = content.unsealed.take() {
-            content.good_bytes = lines.offset;
-        }
-        Tail::Damaged
-    } else {
-        Tail::Torn
-    };
-    Ok(content)
 }
 
 enum Step {
@@ -165,20 +266,26 @@ fn frame(file: &mut impl BufRead, lines: &mut impl io::Write) -> io::Result<Opti
     Ok(head.is_whole().then_some(whole))
 }
 
-/// Whether the seal of this batch or of a later one is anywhere behind the offset.
-fn seal_follows(file: &mut (impl Read + Seek), offset: u64, sequence: u64) -> io::Result<bool> {
+/// The first seal of this batch or of a later one, wherever it may be behind the offset.
+fn next_seal(
+    file: &mut (impl Read + Seek),
+    mut offset: u64,
+    sequence: u64,
+) -> io::Result<Option<Seal>> {
     file.seek(SeekFrom::Start(offset))?;
     let mut block = Vec::new();
     loop {
         if file.by_ref().take(BLOCK_BYTES as u64).read_to_end(&mut block)? == 0 {
-            return Ok(false);
+            return Ok(None);
         }
-        if frame::find_seal(&block, sequence).is_some() {
-            return Ok(true);
+        if let Some((place, sequence, entries)) = frame::find_seal(&block, sequence) {
+            return Ok(Some(Seal { offset: offset + place as u64, sequence, entries }));
         }
         // The start of one that the next block ends.
         let kept = block.len().min(HEAD_BYTES as usize - 1);
-        block.drain(..block.len() - kept);
+        let searched = block.len() - kept;
+        block.drain(..searched);
+        offset += searched as u64;
     }
 }
 

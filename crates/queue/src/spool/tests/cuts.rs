@@ -1,5 +1,7 @@
 //! A segment that was cut or damaged, at every place.
 
+use std::ops::Range;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -74,18 +76,10 @@ fn recover(folder: &Folder) -> (Vec<Handed>, Recovery) {
     let (spool, again) = folder.open(9);
     assert_eq!(spool.drain(), batches);
     assert_eq!((again.records, again.bytes), (recovery.records, recovery.bytes));
+    // What is given up as a whole is removed.
+    let lost_records = if batches.is_empty() { 0 } else { recovery.lost_records };
+    assert_eq!(again.lost_records, lost_records);
     (batches, recovery)
-}
-
-/// Bytes of a segment that holds just these batches.
-fn segment_bytes(frames: &[Frame], batches: &[Handed]) -> u64 {
-    let mut seals = 0;
-    let whole = frames.iter().take_while(|frame| {
-        let kept = seals < batches.len();
-        seals += usize::from(frame.lines.is_none());
-        kept
-    });
-    whole.map(|frame| (frame.end - frame.start) as u64).sum::<u64>() + HEADER_BYTES
 }
 
 #[test]
@@ -99,7 +93,7 @@ fn of_a_segment_that_is_cut_anywhere_every_whole_frame_is_recovered() {
         let expected = batches(whole, true);
         let (batches, recovery) = recover(&folder);
         assert_eq!(batches, expected, "cut at {cut}");
-        assert_eq!(recovery.damaged, Vec::<String>::new());
+        assert_eq!((recovery.lost_records, recovery.damaged), (0, Vec::new()));
         let good_bytes = if (cut as u64) < HEADER_BYTES { 0 } else { good_bytes };
         assert_eq!(good_bytes + recovery.torn_bytes, cut as u64, "cut at {cut}");
         if !expected.is_empty() {
@@ -109,8 +103,32 @@ fn of_a_segment_that_is_cut_anywhere_every_whole_frame_is_recovered() {
     }
 }
 
+/// What must be found of the segment if these of its bytes are wrong: the batches, their bytes, and the records that
+/// are given up.
+fn left(frames: &[Frame], wrong: Range<usize>) -> (Vec<Handed>, usize, u64) {
+    let is_bad = |frame: &Frame| frame.start < wrong.end && wrong.start < frame.end;
+    let first_bad = frames.iter().position(is_bad).unwrap();
+    let seal_follows =
+        frames[first_bad..].iter().any(|frame| frame.lines.is_none() && !is_bad(frame));
+    if !seal_follows {
+        let bytes = frames[first_bad].start - HEADER_BYTES as usize;
+        return (batches(frames[..first_bad].iter(), true), bytes, 0);
+    }
+    let (mut left, mut bytes, mut lost_records) = (Vec::new(), 0, 0);
+    let groups = frames.split_inclusive(|frame| frame.lines.is_none());
+    for (group, batch) in groups.zip(batches(frames.iter(), true)) {
+        if group.iter().any(is_bad) {
+            lost_records += batch.2;
+        } else {
+            bytes += group.last().unwrap().end - group[0].start;
+            left.push(batch);
+        }
+    }
+    (left, bytes, lost_records)
+}
+
 #[test]
-fn of_a_segment_with_a_wrong_bit_anywhere_only_whole_batches_are_recovered() {
+fn of_a_segment_with_a_wrong_bit_anywhere_every_other_batch_is_recovered() {
     let (bytes, frames) = segment();
     for bit in 0..bytes.len() * 8 {
         let mut bytes = bytes.clone();
@@ -123,25 +141,68 @@ fn of_a_segment_with_a_wrong_bit_anywhere_only_whole_batches_are_recovered() {
             assert_eq!(recovery.damaged.len(), 1, "{place}: {:?}", recovery.damaged);
             // Of what may be somebody else's nothing is touched.
             let is_foreign = place < 12;
-            let torn_bytes = if is_foreign { 0 } else { bytes.len() as u64 };
-            assert_eq!((folder.of(7).exists(), recovery.torn_bytes), (is_foreign, torn_bytes));
+            let (torn_bytes, lost) = if is_foreign { (0, 0) } else { (bytes.len() as u64, 9) };
+            assert_eq!((recovery.torn_bytes, recovery.lost_records), (torn_bytes, lost));
+            assert_eq!(folder.of(7).exists(), is_foreign);
             continue;
         }
-        let bad = frames.iter().position(|frame| place < frame.end).unwrap();
-        let seal_follows = frames[bad + 1..].iter().any(|frame| frame.lines.is_none());
-        let expected = super::cuts::batches(frames[..bad].iter(), !seal_follows);
+        let (expected, good_bytes, lost_records) = left(&frames, place..place + 1);
         assert_eq!(batches, expected, "byte {place}");
-        assert_eq!(recovery.damaged.len(), usize::from(seal_follows), "{:?}", recovery.damaged);
-        let good_bytes =
-            if seal_follows { segment_bytes(&frames, &expected) } else { frames[bad].start as u64 };
-        let good_bytes =
-            if seal_follows && expected.is_empty() { HEADER_BYTES } else { good_bytes };
+        assert_eq!(recovery.lost_records, lost_records, "byte {place}");
+        assert_eq!(recovery.damaged.len(), usize::from(lost_records > 0), "byte {place}");
+        let good_bytes = good_bytes as u64 + HEADER_BYTES;
         assert_eq!(good_bytes + recovery.torn_bytes, bytes.len() as u64, "byte {place}");
     }
 }
 
 #[test]
-fn damage_costs_the_rest_of_its_segment_but_not_the_next_one() {
+fn bytes_that_are_overwritten_cost_at_most_the_one_batch_behind_them_whose_start_they_hide() {
+    let (bytes, frames) = segment();
+    for length in [4, 70] {
+        for place in HEADER_BYTES as usize..bytes.len() - length {
+            let mut bytes = bytes.clone();
+            bytes[place..place + length].fill(0xee);
+            let (batches, recovery) = recover(&Folder::with_segment(7, &bytes));
+            let (mut hidden, _, lost_records) = left(&frames, place..place + length);
+            let found = hidden.len();
+            hidden.retain(|batch| !batches.contains(batch));
+            assert_eq!(batches.len() + hidden.len(), found, "{length} at {place}");
+            assert!(batches.is_sorted_by_key(|batch| batch.1), "{length} at {place}");
+            assert!(hidden.len() <= 1, "{length} at {place}");
+            let most = lost_records + hidden.iter().map(|batch| batch.2).sum::<u64>();
+            assert!(recovery.lost_records <= most, "{length} at {place}");
+        }
+    }
+}
+
+#[test]
+fn a_segment_with_two_damaged_places_loses_two_batches() {
+    let (mut bytes, frames) = segment();
+    bytes[frames[0].end - 1] ^= 1;
+    bytes[frames[5].start] ^= 1;
+    let (batches, recovery) = recover(&Folder::with_segment(7, &bytes));
+    assert_eq!(batches, [expected(7, 2, "b1\nb2\nb3\nb4\n"), expected(7, 4, "d1\nd2\n")]);
+    assert_eq!((recovery.lost_records, recovery.damaged.len()), (3, 1));
+}
+
+#[test]
+fn behind_damage_seals_that_contradict_each_other_are_not_believed() {
+    let whole = [lines("a\n"), frame::seal(1, 1).to_vec()].concat();
+    let inner = [&frame::seal(2, 1), lines("no\n").as_slice(), &frame::seal(3, 1)].concat();
+    let mut damaged = [lines("b\n"), inner].concat();
+    damaged[25] ^= 1;
+    let real = [&frame::seal(2, 1), lines("c\n").as_slice(), &frame::seal(3, 1)].concat();
+    // One that goes back, one with batches and one with records for which there is no room.
+    for rest in [real, frame::seal(9, 1).to_vec(), frame::seal(4, 1 << 40).to_vec()] {
+        let folder = Folder::with_segment(7, &written(&[&whole, &damaged, b"!", &rest]));
+        let (batches, recovery) = recover(&folder);
+        assert_eq!(batches, [expected(7, 1, "a\n")]);
+        assert_eq!((recovery.lost_records, recovery.damaged.len()), (0, 1));
+    }
+}
+
+#[test]
+fn damage_costs_its_batch_but_not_the_next_one_nor_the_next_segment() {
     let folder = Folder::new();
     let mut spool = folder.first(1);
     spool.segment_bytes_max = 120;
@@ -150,12 +211,14 @@ fn damage_costs_the_rest_of_its_segment_but_not_the_next_one() {
     let segments = segments(&folder.of(1));
     assert_eq!(segments.len(), 2);
     let mut bytes = fs::read(&segments[0].0).unwrap();
-    let (a, end) = (HEADER_BYTES as usize, bytes.len() as u64);
+    let a = HEADER_BYTES as usize;
     bytes[a + 10] ^= 1;
     put(&segments[0].0, &bytes);
     let (spool, recovery) = folder.open(2);
-    assert_eq!(spool.drain(), [expected(1, 3, "c\n"), expected(1, 4, "d\n")]);
-    assert_eq!((recovery.torn_bytes, recovery.damaged.len()), (end - HEADER_BYTES, 1));
+    let rest = [expected(1, 2, "b\n"), expected(1, 3, "c\n"), expected(1, 4, "d\n")];
+    assert_eq!(spool.drain(), rest);
+    assert_eq!((recovery.torn_bytes, recovery.lost_records), (27 + SEAL_BYTES, 1));
+    assert_eq!(recovery.damaged.len(), 1);
     assert!(
         recovery.damaged[0].contains("00000000000000000001.seg: damaged, "),
         "{:?}",
@@ -194,10 +257,16 @@ fn lines(text: &str) -> Vec<u8> {
 #[test]
 fn a_seal_that_counts_other_records_than_there_are_is_damage() {
     let rest = [lines("b\n"), frame::seal(2, 1).to_vec()].concat();
-    for seal in [frame::seal(1, 1), frame::seal(1, 3), frame::seal(2, 2)] {
+    let next = [expected(7, 2, "b\n")];
+    for (seal, left, lost_records) in [
+        (frame::seal(1, 1), next.as_slice(), 1),
+        (frame::seal(1, 3), &next, 3),
+        (frame::seal(2, 2), &[], 0),
+    ] {
         let folder = Folder::with_segment(7, &written(&[&lines("a1\na2\n"), &seal, &rest]));
         let (batches, recovery) = recover(&folder);
-        assert_eq!((batches.len(), recovery.damaged.len()), (0, 1));
+        assert_eq!((batches.as_slice(), recovery.damaged.len()), (left, 1));
+        assert_eq!(recovery.lost_records, lost_records);
     }
 }
 
@@ -269,7 +338,7 @@ proptest! {
             prop_assert!((1..=bytes).contains(&spooled.batch.entries()));
             sequences.push((spooled.sequence, spooled.batch.entries()));
         }
-        prop_assert!(sequences.windows(2).all(|pair| pair[0].0 + 1 == pair[1].0));
+        prop_assert!(sequences.windows(2).all(|pair| pair[0].0 < pair[1].0));
         prop_assert_eq!(sequences.iter().map(|batch| batch.1).sum::<u64>(), recovery.records);
         spool.crash();
         prop_assert_eq!(folder.open(9).1.records, recovery.records);
