@@ -13,7 +13,7 @@ mod support;
 
 use std::{
     env, fs,
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Write as _},
     os::unix::process::CommandExt as _,
     path::Path,
     process::{Child, Command, Stdio},
@@ -269,6 +269,48 @@ fn records_at_their_limits_survive_a_recovery() {
         let mark = usize::from(record.get("recovered").is_some());
         assert!(fields + mark <= FIELDS_MAX);
         assert!(mark == 0 || record["fields"].get("recovered").is_none());
+    }
+}
+
+#[test]
+fn what_is_damaged_on_disk_is_counted_and_told_and_costs_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start();
+    server.always(Reply::Status(503, &[], ""));
+    let client = spooling(&server, directory.path()).retry_delay(NEVER, NEVER).build().unwrap();
+    for batch in 0..3 {
+        log(&client, batch * 100..batch * 100 + 100);
+        assert!(client.persist(PATIENCE).is_complete());
+    }
+    let _ = client.close(Duration::ZERO);
+    drop(client);
+    let segment = fs::read_dir(directory.path()).unwrap().next().unwrap().unwrap().path();
+    let segment = fs::read_dir(segment).unwrap().map(|entry| entry.unwrap().path());
+    let segment = segment.filter(|path| path.extension().is_some_and(|seg| seg == "seg")).next();
+    let mut bytes = fs::read(segment.as_ref().unwrap()).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 4].fill(b'!');
+    fs::File::create(segment.unwrap()).unwrap().write_all(&bytes).unwrap();
+
+    server.always(Reply::Accept);
+    let client = std::cell::RefCell::new(None);
+    eventually("taken over", || {
+        let next = spooling(&server, directory.path()).loss_reports(true).build().unwrap();
+        next.info(MINE).send();
+        flush(&next);
+        let is_taken_over = next.metrics().recovered == 300;
+        *client.borrow_mut() = Some(next);
+        is_taken_over
+    });
+    let client = client.take().unwrap();
+    eventually("delivered", || client.metrics().spooled == 0);
+    flush(&client);
+    assert_eq!(client.metrics().dropped.get(DropReason::Damaged), 100);
+    assert!(is_balanced(&client));
+    let messages = server.messages();
+    assert!(messages.contains(&"100 log records were lost".to_owned()), "{messages:?}");
+    for number in numbers(0..100).iter().chain(&numbers(200..300)) {
+        assert_eq!(messages.iter().filter(|message| *message == number).count(), 1, "{number}");
     }
 }
 

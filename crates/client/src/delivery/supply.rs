@@ -202,7 +202,8 @@ fn open(engine: &Arc<Engine>, directory: &Path) -> Result<(Spooling, Recovery), 
 }
 
 fn take_over(engine: &Engine, recovery: &Recovery, complaints: &mut Complaints) {
-    engine.queue.recovered(recovery.records);
+    engine.queue.recovered(recovery.records + recovery.lost_records);
+    engine.queue.drop_spooled(recovery.lost_records, DropReason::Damaged);
     if !recovery.damaged.is_empty() {
         let damaged = recovery.damaged.join("; ");
         complaints.say(Complaint::Damaged, &format_args!("in the spool: {damaged}"));
