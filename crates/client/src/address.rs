@@ -97,7 +97,7 @@ impl Builder {
 
     /// The proxy to reach the server through, by the method `CONNECT`: `http://[USER:PASSWORD@]HOST:PORT`. By default
     /// the environment decides (`HTTPS_PROXY` or `http_proxy`, `ALL_PROXY`, `NO_PROXY`), but never for a server on
-    /// this machine.
+    /// this machine; there it may lack the `http://`.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.address.proxy = ProxyChoice::Url(url.into());
         self
@@ -126,12 +126,25 @@ fn ingest_url(endpoint: &str) -> Option<String> {
     let base = endpoint.trim().trim_end_matches('/');
     let url: Uri = format!("{base}{INGEST_PATH}").parse().ok()?;
     let known = matches!(url.scheme_str(), Some("http" | "https"));
-    let plain = url.host().is_some_and(|host| !host.is_empty()) && url.query().is_none();
-    (known && plain).then(|| url.to_string())
+    (known && has_host(&url) && url.query().is_none()).then(|| url.to_string())
+}
+
+/// Whether there is a host, and a port behind it or none. `Uri` takes any number for a port.
+fn has_host(url: &Uri) -> bool {
+    url.authority().is_some_and(|authority| {
+        let (host, text) = (authority.host(), authority.as_str());
+        let is_alone = text.rsplit('@').next() == Some(host);
+        !host.is_empty() && (is_alone || authority.port_u16().is_some())
+    })
 }
 
 fn proxy(choice: &ProxyChoice, url: &str) -> Result<Option<Proxy>, BuildError> {
     let target: Uri = url.parse().map_err(|_| BuildError::Endpoint(url.to_owned()))?;
+    if let ProxyChoice::Url(proxy) = choice
+        && !proxy.parse().is_ok_and(|url: Uri| url.scheme().is_some() && has_host(&url))
+    {
+        return Err(BuildError::Proxy("it is no URL with a host".to_owned()));
+    }
     choice
         .url(&target, |name| env::var(name).ok())
         // The address may have a password in it and is not shown.
@@ -176,11 +189,38 @@ mod tests {
         ] {
             assert_eq!(ingest_url(endpoint).as_deref(), Some(url));
         }
-        for endpoint in
-            ["", "localhost:4480", "ftp://x", "http://", "http://a b", "http://x?y=1", "/api"]
-        {
+        for endpoint in [
+            "",
+            "localhost:4480",
+            "ftp://x",
+            "http://",
+            "http://a b",
+            "http://x?y=1",
+            "/api",
+            "http://127.0.0.1:99999",
+            "http://[::1]:65536",
+            "http://logs.example:",
+        ] {
             let error = Client::builder().endpoint(endpoint).build().unwrap_err();
             assert_eq!(error, BuildError::Endpoint(endpoint.to_owned()));
+        }
+        let error = Client::builder().dsn("http://key@127.0.0.1:99999").build().unwrap_err();
+        assert_eq!(error, BuildError::Endpoint("http://127.0.0.1:99999".to_owned()));
+    }
+
+    #[test]
+    fn a_proxy_is_a_url_with_a_host() {
+        let build = |proxy: &str| Client::builder().proxy(proxy).build();
+        for proxy in ["http://proxy.example", "https://user:secret@[::1]:3128"] {
+            assert!(build(proxy).is_ok(), "{proxy}");
+        }
+        for proxy in ["", "nonsense", "proxy:3128", "http://:3128", "http://u:secret@p:99999"] {
+            let error = build(proxy).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "build client: proxy: it is no URL with a host, expected http://HOST:PORT or https://HOST:PORT",
+                "{proxy}"
+            );
         }
     }
 }

@@ -123,8 +123,9 @@ impl Builder {
     /// processes left there is delivered at once.
     ///
     /// # Errors
-    /// The endpoint is no address, the key is no header value, a limit or a rate is out of its range, or a variable
-    /// of the environment says something wrong.
+    /// The endpoint or the proxy is no address, the DSN or the certificates can't be read, the key is no header value,
+    /// the path of the spool is empty, a limit or a rate is out of its range, or a variable of the environment says
+    /// something wrong.
     pub fn build(self) -> Result<Client, BuildError> {
         if let Some(error) = self.wrong_variable {
             return Err(error);
@@ -203,6 +204,11 @@ mod tests {
         assert_eq!(
             Client::builder().batch_entries(0).build().unwrap_err().to_string(),
             "build client: `batch_entries` is zero, expected at least 1"
+        );
+        assert_eq!(Client::builder().spool("").build().unwrap_err(), BuildError::Spool);
+        assert_eq!(
+            Client::builder().dsn("https://secret").build().unwrap_err().to_string(),
+            "build client: the DSN can't be read, expected https://KEY@HOST:PORT"
         );
         assert!(Client::builder().build().is_ok());
     }

@@ -69,7 +69,7 @@ impl FlushOutcome {
     /// How many records are lost if the process ends now.
     #[must_use]
     pub fn at_risk(self) -> u64 {
-        self.left - self.spooled
+        self.left.saturating_sub(self.spooled)
     }
 
     /// Whether nothing is lost if the process ends now.
@@ -325,8 +325,8 @@ impl Client {
     }
 
     /// Takes no more records, and waits until all are delivered, at most for `timeout`. Then the sender is told to
-    /// stop; what it can't deliver with the request that it may be in the middle of is counted as dropped. Records that are
-    /// logged from now on are dropped and counted.
+    /// stop; what it can't deliver with the request that it may be in the middle of is counted as dropped. Records
+    /// that are logged from now on are dropped and counted.
     pub fn close(&self, timeout: Duration) -> FlushOutcome {
         self.shared.close(timeout)
     }

@@ -71,8 +71,11 @@ impl Default for Options {
 
 impl Options {
     /// # Errors
-    /// A limit would let nothing pass.
+    /// A limit would let nothing pass, or the path of the spool is empty.
     pub(crate) fn check(&self) -> Result<(), BuildError> {
+        if self.spool_directory.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
+            return Err(BuildError::Spool);
+        }
         let zero = [
             ("queue_limits", self.limits.bytes_max == 0 || self.limits.entries_max == 0),
             ("batch_entries", self.due.entries_max == 0),

@@ -4,8 +4,8 @@
 //! one if `RUST_BACKTRACE` is set, else the place of the panic), the thread's name, and what the [`Scope`] around it
 //! knows. A panic that is caught later is recorded too: at the time of the panic nobody knows.
 //!
-//! The hook stays for the life of the process, and so does its handle of the client: close the client yourself at the
-//! end. It panics never, since that would abort the process; so it asks no
+//! The hook stays for the life of the process, but doesn't keep the client alive: when its last handle is dropped, the
+//! hook records nothing any more. It panics never, since that would abort the process; so it asks no
 //! [trace source](crate::Builder::trace_source), which is code of the application. Panics in the client's own threads
 //! are not recorded.
 //!

@@ -68,14 +68,6 @@ pub struct Settlement {
     pub rest: DropReason,
 }
 
-impl Asked {
-    /// Whether the queue was closed by then.
-    #[must_use]
-    pub fn is_closed(self) -> bool {
-        self.closed
-    }
-}
-
 impl Settlement {
     /// Nothing was delivered.
     #[must_use]
@@ -118,6 +110,14 @@ pub enum Pause {
 pub struct Asked {
     flushes: u64,
     closed: bool,
+}
+
+impl Asked {
+    /// Whether the queue was closed by then.
+    #[must_use]
+    pub fn is_closed(self) -> bool {
+        self.closed
+    }
 }
 
 /// A bounded queue of lines with one sender. See the [crate documentation](crate).
@@ -182,8 +182,8 @@ impl Queue {
         Pushed::Queued
     }
 
-    /// As [`Self::push`], but a line that does not fit is queued all the same: for the few of the client's own that tell
-    /// of what did not fit.
+    /// As [`Self::push`], but a line that does not fit is queued all the same: for the few of the client's own that
+    /// tell of what did not fit.
     pub fn push_beyond_limits(&self, line: &[&[u8]]) -> Pushed {
         let bytes = line.iter().map(|piece| piece.len()).sum();
         let mut state = self.lock();

@@ -14,8 +14,8 @@ pub enum BuildError {
         "build client: the API key has a character that no header can carry, expected printable ASCII"
     )]
     ApiKey,
-    /// The DSN is none. It is not shown, because it has the key in it.
-    #[error("build client: the DSN is none, expected https://KEY@HOST:PORT")]
+    /// The DSN can't be read. It is not shown, because it has the key in it.
+    #[error("build client: the DSN can't be read, expected https://KEY@HOST:PORT")]
     Dsn,
     /// The proxy is no address of one.
     #[error("build client: proxy: {0}, expected http://HOST:PORT or https://HOST:PORT")]
@@ -23,6 +23,9 @@ pub enum BuildError {
     /// The certificates to trust can't be read.
     #[error("build client: CA certificates: {0}, expected PEM")]
     CaCertificates(String),
+    /// The path of the spool is empty.
+    #[error("build client: the path of `spool` is empty, expected a directory")]
+    Spool,
     /// A limit that would let nothing pass.
     #[error("build client: `{0}` is zero, expected at least 1")]
     Zero(&'static str),

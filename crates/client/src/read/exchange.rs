@@ -1,4 +1,7 @@
 //! One request and its answer, over a connection that is kept for the next one.
+//!
+//! What the HTTP and TLS libraries log shows whole requests, the key included, and often this thread is the program's:
+//! they run only in [`guarded`] and [`agent`], where the client takes no records.
 
 use std::{
     fmt::{self, Write as _},
@@ -17,6 +20,7 @@ use ureq::{
 use super::{ReadError, Stopper};
 use crate::{
     delivery::transport,
+    diagnostics::as_own_thread,
     engine::Settings,
     fork,
     limits::{READ_ANSWER_BYTES_MAX, READ_CONNECTIONS_KEPT},
@@ -110,16 +114,16 @@ impl Exchange {
     ) -> Result<Answer, ReadError> {
         let kept = self.take();
         let was_kept = kept.is_some();
-        let mut agent = kept.unwrap_or_else(|| transport::agent(&self.settings));
-        let mut answer = attempt(&agent, stopper, &send);
+        let mut used = kept.unwrap_or_else(|| agent(&self.settings));
+        let mut answer = attempt(&used, stopper, &send);
         // The server may have closed a kept connection at the moment at which it was used again.
         if was_kept && matches!(answer, Err(ureq::Error::Io(_))) {
-            agent = transport::agent(&self.settings);
-            answer = attempt(&agent, stopper, &send);
+            used = agent(&self.settings);
+            answer = attempt(&used, stopper, &send);
         }
         let answer = answer.map_err(|error| ReadError::of_transport(url, error))?;
         if stopper.is_none_or(Stopper::leave) {
-            self.keep(agent);
+            self.keep(used);
         }
         Ok(answer)
     }
@@ -158,9 +162,14 @@ fn attempt(
     guarded(|| answer(send(agent)?, READ_ANSWER_BYTES_MAX))
 }
 
-/// A bug in what is below must not reach the program.
+/// What connects to the server as the settings say.
+pub(super) fn agent(settings: &Settings) -> Agent {
+    as_own_thread(|| transport::agent(settings))
+}
+
+/// Neither a bug in what is below nor what it logs must reach the program.
 pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, ureq::Error>) -> Result<T, ureq::Error> {
-    catch_unwind(AssertUnwindSafe(work))
+    catch_unwind(AssertUnwindSafe(|| as_own_thread(work)))
         .unwrap_or_else(|_| Err(ureq::Error::Other("the HTTP library panicked".into())))
 }
 
@@ -193,6 +202,7 @@ pub(super) fn answer(mut response: Response<Body>, bytes_max: u64) -> Result<Ans
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::is_own_thread;
 
     #[test]
     fn any_text_is_a_value() {
@@ -204,5 +214,20 @@ mod tests {
     fn a_bug_below_is_an_error() {
         let result: Result<(), _> = guarded(|| panic!("a bug"));
         assert!(result.unwrap_err().to_string().contains("panicked"));
+    }
+
+    #[test]
+    fn the_thread_is_the_clients_own_for_as_long_as_the_work_lasts() {
+        guarded(|| {
+            guarded(|| Ok(()))?;
+            assert!(is_own_thread());
+            let _: Result<(), _> = guarded(|| panic!("a bug"));
+            assert!(is_own_thread());
+            Ok(())
+        })
+        .unwrap();
+        assert!(!is_own_thread());
+        let _: Result<(), _> = guarded(|| panic!("a bug"));
+        assert!(!is_own_thread());
     }
 }

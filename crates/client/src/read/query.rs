@@ -103,6 +103,12 @@ impl From<&str> for Query {
     }
 }
 
+impl From<String> for Query {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
 /// Which logs a live stream shows: a text in Millpond's query language, and conditions beside it that all must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "a filter selects nothing by itself"]
@@ -121,6 +127,12 @@ impl Filter {
 
 impl From<&str> for Filter {
     fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<String> for Filter {
+    fn from(text: String) -> Self {
         Self::new(text)
     }
 }
@@ -164,6 +176,14 @@ impl Aggregation {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_text_of_either_kind_is_a_query_and_a_filter() {
+        let queries: [Query; 2] = ["a".into(), "a".to_owned().into()];
+        assert!(queries.iter().all(|query| *query == Query::new("a")));
+        let filters: [Filter; 2] = ["a".into(), "a".to_owned().into()];
+        assert!(filters.iter().all(|filter| *filter == Filter::new("a")));
+    }
 
     #[test]
     fn a_parameter_that_is_set_twice_is_sent_once() {

@@ -9,6 +9,8 @@ use std::{
 
 use ureq::Agent;
 
+use crate::diagnostics::as_own_thread;
+
 /// Stops what it belongs to, from any thread. Cheap to clone; all clones stop the same.
 #[derive(Clone, Default)]
 pub struct Stopper {
@@ -45,7 +47,7 @@ impl Stopper {
         };
         self.shared.changed.notify_all();
         if let Some(agent) = agent {
-            agent.shutdown();
+            as_own_thread(|| agent.shutdown());
         }
     }
 

@@ -25,7 +25,6 @@ use super::{
 };
 use crate::{
     delivery::backoff::Backoff,
-    delivery::transport,
     limits::{
         STREAM_EVENT_BYTES_MAX, STREAM_ID_BYTES_MAX, STREAM_READ_BYTES, STREAM_REFUSAL_BYTES_MAX,
         STREAM_RETRY_MAX, STREAM_SILENCE_MAX,
@@ -100,7 +99,7 @@ impl Trouble {
 impl LogStream {
     pub(super) fn new(exchange: Arc<Exchange>, filter: Filter) -> Self {
         let settings = &exchange.settings;
-        let (agent, stopper) = (transport::agent(settings), Stopper::default());
+        let (agent, stopper) = (exchange::agent(settings), Stopper::default());
         stopper.enter(&agent);
         Self {
             filter,
