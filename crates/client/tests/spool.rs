@@ -285,8 +285,8 @@ fn what_is_damaged_on_disk_is_counted_and_told_and_costs_nothing_else() {
     let _ = client.close(Duration::ZERO);
     drop(client);
     let segment = fs::read_dir(directory.path()).unwrap().next().unwrap().unwrap().path();
-    let segment = fs::read_dir(segment).unwrap().map(|entry| entry.unwrap().path());
-    let segment = segment.filter(|path| path.extension().is_some_and(|seg| seg == "seg")).next();
+    let mut segments = fs::read_dir(segment).unwrap().map(|entry| entry.unwrap().path());
+    let segment = segments.find(|path| path.extension().is_some_and(|seg| seg == "seg"));
     let mut bytes = fs::read(segment.as_ref().unwrap()).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle..middle + 4].fill(b'!');
