@@ -180,6 +180,9 @@ impl Sender {
             self.complaints
                 .say(Complaint::Rejected, &format_args!("the server rejected {rejected} records"));
         }
+        // Before somebody is told that all is delivered, so that who flushes once more has the report delivered as well;
+        // and again, since this batch may have lost something itself.
+        self.engine.report_losses(false);
         self.settle(Settlement { delivered: accepted, rest: DropReason::Rejected });
         self.engine.report_losses(false);
     }
