@@ -72,6 +72,21 @@ fn a_field_with_the_name_of_a_context_attribute_is_that_attribute() {
 }
 
 #[test]
+fn an_endless_time_out_delivers_and_none_at_all_is_refused() {
+    let server = Server::start();
+    let client = builder(server.address)
+        .connect_timeout(Duration::MAX)
+        .request_timeout(Duration::MAX)
+        .build()
+        .unwrap();
+    log(&client, 0..3);
+    flush(&client);
+    assert_eq!(server.messages(), numbers(0..3));
+    assert!(builder(server.address).request_timeout(Duration::ZERO).build().is_err());
+    assert!(builder(server.address).connect_timeout(Duration::ZERO).build().is_err());
+}
+
+#[test]
 fn a_batch_has_so_many_records_and_no_more() {
     let server = Server::start();
     let client = builder(server.address).batch_entries(10).build().unwrap();
