@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -49,8 +51,16 @@ class Program:
     ) -> subprocess.CompletedProcess[str]:
         script = self._directory / "program.py"
         script.write_text(textwrap.dedent(code), encoding="utf-8")
+        return self.run_file(script, timeout_s=timeout_s, check=check, **environment)
+
+    def run_file(
+        self, script: Path, *, timeout_s: float = 30.0, check: bool = True, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs a file that is there already, in its directory."""
+        places = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
         variables = {
             **os.environ,
+            "PYTHONPATH": os.pathsep.join(map(os.path.abspath, places)),
             "MILLPOND_ENDPOINT": self.server.url,
             "MILLPOND_API_KEY": "k",
             "MILLPOND_SERVICE": "program",
@@ -58,6 +68,7 @@ class Program:
         }
         done = subprocess.run(
             [sys.executable, "-W", "error", str(script)],
+            cwd=script.parent,
             env=variables,
             capture_output=True,
             text=True,
@@ -72,3 +83,40 @@ class Program:
 @pytest.fixture
 def program(server: Recorder, tmp_path: Path) -> Program:
     return Program(server, tmp_path)
+
+
+#: Where the pages of the package's documentation are.
+DOCS = Path(__file__).parents[2] / "docs" / "python"
+_BLOCK = re.compile(r"^( *)```python\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+_NAMED = re.compile(r"# ([\w./-]+\.py)\n")
+
+
+@dataclass(frozen=True)
+class DocsPage:
+    """The programs of a page: a block that starts with a comment such as ``# app.py`` is that file, the other blocks
+    are, in their order, ``page.py``."""
+
+    files: dict[str, str]
+
+    def write(self, directory: Path) -> None:
+        """Writes the files into the directory."""
+        for name, code in self.files.items():
+            path = directory / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(code, encoding="utf-8")
+
+
+def docs_page(name: str) -> DocsPage:
+    """The page ``docs/python/NAME.md``; the test is skipped where there is no documentation, in an sdist."""
+    path = DOCS / f"{name}.md"
+    if not DOCS.is_dir():
+        pytest.skip("the documentation is not part of an installed package")
+    files: dict[str, str] = {}
+    for indent, block in _BLOCK.findall(path.read_text(encoding="utf-8")):
+        code = re.sub(f"^{indent}", "", block, flags=re.MULTILINE)
+        named = _NAMED.match(code)
+        if named:
+            files[named[1]] = code
+        else:
+            files["page.py"] = f"{files['page.py']}\n{code}" if "page.py" in files else code
+    return DocsPage(files)
