@@ -1,18 +1,15 @@
-"""The stdlib's way in."""
+"""The stdlib's way in that an application configures itself. Decides what is sent and when it waits; what a record
+becomes is told in ``_stdlib``."""
 
 from __future__ import annotations
 
 import logging
 from typing import Any
 
-from millpond import _levels
-from millpond._context import _current
+from millpond._capture import is_taken
 from millpond._runtime import runtime
+from millpond._stdlib import Sink, send
 
-#: What every stdlib record has; everything else in it came by ``extra=``.
-_OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
-#: More than so many attributes: some may be of others.
-_OWN_COUNT = len(logging.makeLogRecord({}).__dict__)
 #: Seconds that a handler waits when it is flushed or closed while the program goes on.
 _FLUSH_S = 0.5
 
@@ -24,9 +21,17 @@ class Handler(logging.Handler):
     line, function, thread and process are the fields ``file``, ``line``, ``function``, ``thread``, ``process``. The
     message is what the caller wrote: a formatter set on this handler is not used.
 
-    It sends through the client that :func:`millpond.init` started and owns nothing itself. So ``close()`` ends
-    nothing: a ``dictConfig`` that closes the handler while somebody still holds it loses no record.
+    It owns nothing but its level and filters. So ``close()`` ends nothing: a ``dictConfig`` that closes the handler
+    while somebody still holds it loses no record. Where :func:`millpond.init` takes all records already, this handler
+    leaves them alone, unless it has a client of its own.
+
+    :param level: lowest level that it sends; default: all.
+    :param client: where to send; default: what :func:`millpond.init` started.
     """
+
+    def __init__(self, level: int | str = logging.NOTSET, *, client: Sink | None = None) -> None:
+        super().__init__(level)
+        self._sink: Sink = runtime if client is None else client
 
     def createLock(self) -> None:  # noqa: N802
         """None: nothing here needs one, and a thread that flushes must not hold up those that log."""
@@ -34,51 +39,25 @@ class Handler(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Filters, then emits. Python 3.13's own one insists on a lock."""
-        kept: Any = self.filter(record)
-        if isinstance(kept, logging.LogRecord):
-            record = kept
-        if kept:
-            self.emit(record)
-        return bool(kept)
+        if self.filters:
+            kept: Any = self.filter(record)
+            if not kept:
+                return False
+            if isinstance(kept, logging.LogRecord):
+                record = kept
+        self.emit(record)
+        return True
 
     def emit(self, record: logging.LogRecord) -> None:
         """Takes the record; never raises."""
+        if is_taken(record) and self._sink is runtime:
+            return
         try:
-            self._emit(record)
+            send(record, self._sink)
         except RecursionError:
             raise  # As the stdlib's handlers do: the program is about to end by it (bpo-36272).
         except Exception:
             self.handleError(record)
-
-    def _emit(self, record: logging.LogRecord) -> None:
-        said = record.__dict__
-        fields = {} if len(said) <= _OWN_COUNT else {name: said[name] for name in said if name not in _OWN}
-        try:
-            message: object = record.getMessage()
-        except Exception:
-            message = record.msg
-            fields.setdefault("args", record.args)
-        fields.setdefault("file", record.pathname)
-        fields.setdefault("line", record.lineno)
-        fields.setdefault("function", record.funcName)
-        fields.setdefault("thread", record.threadName)
-        fields.setdefault("process", record.process)
-        if record.stack_info:
-            fields.setdefault("stack_info", record.stack_info)
-        if record.exc_text and not record.exc_info:
-            # `QueueHandler` leaves the traceback only as text.
-            fields.setdefault("exc_text", record.exc_text)
-        runtime.log(
-            _levels.from_anything(record.levelno),
-            message,
-            (),
-            record.name,
-            _current.get(),
-            None,
-            fields,
-            record.exc_info or None,
-            int(record.created * 1e9),
-        )
 
     def flush(self) -> None:
         """Waits a moment for what was not delivered yet; at once done if the caller holds the lock of ``logging``,
@@ -86,7 +65,7 @@ class Handler(logging.Handler):
         if runtime.exiting:
             runtime.exit_flush()
         elif not _holds_logging_lock():
-            runtime.flush(_FLUSH_S)
+            self._sink.flush(_FLUSH_S)
 
     def close(self) -> None:
         """Flushes. The handler can be used as before."""
