@@ -25,7 +25,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _SECONDS_MIN = 100_000_000
 _SECONDS_MAX = 9_223_372_036
 #: Keys with a meaning of their own; a dictionary without them is all fields.
-_MEANT = frozenset(("exc_info", "exception", "level", "logger", "positional_args", "stack_info", "timestamp"))
+_MEANT = frozenset(("exc_info", "exception", "logger", "positional_args", "stack_info", "timestamp"))
 _LIBRARIES = ("structlog", "millpond", "asyncio", "concurrent", "threading")
 
 _get = _current.get
@@ -48,6 +48,9 @@ def send(
 ) -> None:
     """Sends the event and keeps the dictionary, which must be nobody else's."""
     message = fields.pop("event", "")
+    level = fields.get("level")
+    if isinstance(level, str) and _levels.from_name(level) == severity:
+        del fields["level"]
     if _MEANT.isdisjoint(fields):
         sink.log(severity, message, (), logger, _get(), None, fields, None, time_ns)
         return
@@ -55,9 +58,6 @@ def send(
     args = fields.pop("positional_args", ())
     if isinstance(fields.get("logger"), str):
         logger = fields.pop("logger")
-    level = fields.get("level")
-    if isinstance(level, str) and _levels.from_name(level) == severity:
-        del fields["level"]
     if isinstance(fields.get("exception"), str):
         # `format_exc_info` came first: only the text is left.
         fields["exc_text"] = fields.pop("exception")

@@ -20,7 +20,8 @@ _OWN_COUNT = len(_OWN_IN_ORDER)
 _OWN_LAST = _OWN_IN_ORDER[-1]
 #: Formatters leave ``message`` and ``asctime``; a record of a newer Python may have ``taskName``.
 _OWN = frozenset(_OWN_IN_ORDER) | {"message", "asctime", "taskName"}
-_REQUIRED = frozenset(_OWN_IN_ORDER) - {"taskName"}
+#: How many fields say where a record comes from.
+_PLACE_COUNT = 5
 #: What structlog's ``wrap_for_formatter`` leaves in a record.
 _OF_STRUCTLOG = ("_logger", "_name", "_record", "_from_structlog")
 #: Levels whose names say no more than the severity.
@@ -46,13 +47,15 @@ def send(record: logging.LogRecord, sink: Sink) -> None:
 
     :raises Exception: the record is broken, its time is no number, say.
     """
+    try:
+        _send(record, sink)
+    except AttributeError:
+        # Somebody removed what was noise to them.
+        _send(logging.makeLogRecord(record.__dict__), sink)
+
+
+def _send(record: logging.LogRecord, sink: Sink) -> None:
     said = record.__dict__
-    names = list(said)
-    extra = names[_OWN_COUNT:]
-    if len(names) < _OWN_COUNT or names[_OWN_COUNT - 1] != _OWN_LAST or not _OWN.isdisjoint(extra):
-        extra = [name for name in names if name not in _OWN]
-        if not said.keys() >= _REQUIRED:
-            record = logging.makeLogRecord(said)  # Somebody removed what was noise to them.
     fields: dict[str, object] = {
         "file": record.pathname,
         "line": record.lineno,
@@ -60,30 +63,39 @@ def send(record: logging.LogRecord, sink: Sink) -> None:
         "thread": record.threadName,
         "process": record.process,
     }
-    for name in extra:
+    for name in reversed(said):
+        if name in _OWN:
+            break
         fields[name] = said[name]
+    if name != _OWN_LAST or len(fields) - _PLACE_COUNT != len(said) - _OWN_COUNT:
+        fields.update((name, said[name]) for name in said if name not in _OWN)
     message, args = record.msg, record.args
     if type(message) is not str or type(args) is not tuple or type(record) is not logging.LogRecord:
         if type(message) is dict and "_logger" in said:
-            return _send_event(record, message, fields, sink)
+            _send_event(record, message, fields, sink)
+            return
         message, args = _formatted(record, fields)
     severity = _SEVERITIES.get(record.levelno)
     if severity is None:
         severity = _levels.from_anything(record.levelno)
         fields.setdefault("level_name", record.levelname)
     exc_info = record.exc_info or None
-    if exc_info is None and record.exc_text:
+    if record.exc_text or record.stack_info or record.processName != "MainProcess" or said.get("taskName"):
+        _add_rare(record, fields)
+    sink.log(severity, message, args, record.name, _get(), None, fields, exc_info, int(record.created * 1e9))
+
+
+def _add_rare(record: logging.LogRecord, fields: dict[str, object]) -> None:
+    if record.exc_text and not record.exc_info:
         # From another process, as `SocketHandler` sends it.
         fields.setdefault("exc_text", record.exc_text)
     if record.stack_info:
         fields.setdefault("stack_info", record.stack_info)
-    if record.processName != "MainProcess" and record.processName is not None:
+    if record.processName is not None and record.processName != "MainProcess":
         fields.setdefault("process_name", record.processName)
-    task = said.get("taskName")
+    task = record.__dict__.get("taskName")
     if task is not None:
         fields.setdefault("task", task)
-    sink.log(severity, message, args, record.name, _get(), None, fields, exc_info, int(record.created * 1e9))
-    return None
 
 
 def _formatted(record: logging.LogRecord, fields: dict[str, object]) -> tuple[object, tuple[object, ...]]:
