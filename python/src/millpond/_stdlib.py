@@ -37,9 +37,11 @@ class Sink(Protocol):
     @property
     def log(self) -> Callable[..., None]:
         """Takes ``(severity, message, args, logger, context, bound, fields, exc_info, time_ns)``; never blocks."""
+        ...
 
     def flush(self, timeout_s: float, /) -> bool:
         """Waits until what was taken is delivered; whether it was."""
+        ...
 
 
 def send(record: logging.LogRecord, sink: Sink) -> None:
@@ -63,6 +65,7 @@ def _send(record: logging.LogRecord, sink: Sink) -> None:
         "thread": record.threadName,
         "process": record.process,
     }
+    name = ""
     for name in reversed(said):
         if name in _OWN:
             break
