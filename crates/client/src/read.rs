@@ -63,6 +63,25 @@ impl Reader {
         self
     }
 
+    /// The same reader, whose requests `stopper` ends from any thread: they fail as if the connection had broken, and
+    /// none is made any more. One stopper can end one request at a time.
+    ///
+    /// ```no_run
+    /// # use millpond::{Client, read::{Query, Stopper}};
+    /// # let reader = Client::builder().build_reader()?;
+    /// let stopper = Stopper::default();
+    /// let stoppable = reader.clone().stopped_by(&stopper);
+    /// let asked = std::thread::spawn(move || stoppable.query(&Query::new("/slow.*regex/")));
+    /// stopper.stop();
+    /// # drop(asked);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn stopped_by(mut self, stopper: &Stopper) -> Self {
+        self.stopper = Some(stopper.clone());
+        self
+    }
+
     /// One page of the logs that `query` describes, newest first.
     ///
     /// ```no_run

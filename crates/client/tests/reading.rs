@@ -4,7 +4,7 @@ use std::{error::Error as _, time::Duration};
 
 use millpond::{
     Client, Level, Timestamp,
-    read::{Aggregation, Query, RawFormat, RawOptions, ReadError},
+    read::{Aggregation, Query, RawFormat, RawOptions, ReadError, Stopper},
 };
 
 #[path = "support/web.rs"]
@@ -58,6 +58,22 @@ fn all_pages_of_a_query_are_one_sequence_over_one_connection() {
     assert_eq!(cursors, [None, Some("4"), Some("3")]);
     assert!(requests.iter().all(|request| request.parameter("limit") == Some("1000")));
     assert!(requests.iter().all(|request| request.connection == 0));
+}
+
+#[test]
+fn a_request_is_stopped_from_another_thread_and_no_other_one_is_made() {
+    let web = Web::start([vec![Step::Hang]]);
+    let stopper = Stopper::default();
+    let reader = web.reader().stopped_by(&stopper);
+    let query = Query::default();
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(|| reader.query(&query));
+        web.wait_for(1);
+        stopper.stop();
+        assert!(asked.join().unwrap().is_err());
+    });
+    assert!(reader.query(&query).is_err());
+    assert_eq!(web.requests().len(), 1);
 }
 
 #[test]

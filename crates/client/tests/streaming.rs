@@ -89,6 +89,16 @@ fn a_stream_resumes_where_an_earlier_program_stopped() {
 }
 
 #[test]
+fn how_far_the_server_has_looked_is_told_while_there_is_no_log() {
+    let web = Web::start([stream(&[&comment(1), &comment(2), &event(3)], Step::Hang)]);
+    let (sender, positions) = channel();
+    let logs = web.reader().stream("");
+    let mut logs = logs.on_progress(move |position| sender.send(position.to_owned()).unwrap());
+    assert_eq!(logs.next().unwrap().unwrap().id(), "3");
+    assert_eq!(positions.try_iter().collect::<Vec<_>>(), ["1", "2"]);
+}
+
+#[test]
 fn a_server_in_trouble_is_asked_again_and_each_outage_is_told() {
     let web = Web::start([
         answer(503, "Retry-After: 0\r\n", ""),

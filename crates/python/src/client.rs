@@ -21,6 +21,7 @@ use pyo3::{
 use crate::{
     attributes::Attributes,
     limits::{NESTED_CALLS_MAX, SIGNAL_INTERVAL},
+    read::Reader,
     record::Call,
     value::guard,
 };
@@ -143,6 +144,11 @@ impl Client {
     fn close(&self, py: Python<'_>, timeout_s: f64) -> PyResult<bool> {
         let timeout = seconds(timeout_s)?;
         Ok(py.detach(|| self.client.close(timeout)).is_complete())
+    }
+
+    /// Reads from the same server with the same key.
+    fn reader(&self) -> Reader {
+        Reader::of(self.client.reader())
     }
 
     /// The account: `accepted = delivered + queued + sum(dropped)`.

@@ -5,10 +5,14 @@
 mod attributes;
 mod client;
 mod exception;
+mod failure;
+mod handover;
 mod json;
 mod kind;
 mod limits;
+mod log_stream;
 mod names;
+mod read;
 mod record;
 mod value;
 
@@ -17,7 +21,12 @@ mod _native {
     use pyo3::{prelude::*, types::PyModule};
 
     #[pymodule_export]
-    use crate::{attributes::Attributes, client::Client};
+    use crate::{
+        attributes::Attributes,
+        client::Client,
+        log_stream::LogStream,
+        read::{Reader, Stopper},
+    };
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

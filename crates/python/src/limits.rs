@@ -35,5 +35,5 @@ pub(crate) const NAME_BYTES_MAX: usize = 64;
 /// logs).
 pub(crate) const NESTED_CALLS_MAX: u8 = 4;
 
-/// How long the interpreter stays deaf to signals while it waits for a flush.
+/// How long the interpreter stays deaf to signals while it waits for a flush, an answer or a log.
 pub(crate) const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);

@@ -4,14 +4,14 @@ use std::{collections::BTreeMap, slice, vec};
 
 use millpond_record::{Level, Timestamp};
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize, Deserializer, Serialize, Serializer,
     de::{DeserializeOwned, Error as _},
 };
 
 use super::{Log, ReadError};
 
 /// Logs that were asked for, and how to get more.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Page {
     /// The logs; newest first, those of a trace oldest first.
@@ -43,7 +43,7 @@ impl<'a> IntoIterator for &'a Page {
 }
 
 /// How many logs there were, over time and by what they say.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Statistics {
     /// The length of a bucket, such as `5m`.
@@ -62,21 +62,21 @@ pub struct Statistics {
 }
 
 /// The logs of one interval.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Bucket {
     /// When it begins.
-    #[serde(rename = "bucket", deserialize_with = "time")]
+    #[serde(rename = "bucket", serialize_with = "write_time", deserialize_with = "time")]
     pub start: Timestamp,
     /// Logs in it.
     pub total: u64,
     /// Logs in it by level, without those levels of which there are none.
-    #[serde(deserialize_with = "by_level")]
+    #[serde(serialize_with = "write_by_level", deserialize_with = "by_level")]
     pub by_level: BTreeMap<Level, u64>,
 }
 
 /// A value and how often it occurs.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Count {
     /// The service or message.
@@ -87,7 +87,7 @@ pub struct Count {
 }
 
 /// What became of an ingested body: every accepted record is on the server's disk.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Receipt {
     /// Records that were stored.
@@ -104,7 +104,7 @@ pub struct Receipt {
 }
 
 /// A record that was not stored.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Rejected {
     /// Its place among the entries of the body, from 0.
@@ -130,8 +130,34 @@ fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Erro
     Timestamp::parse(&String::deserialize(deserializer)?).map_err(D::Error::custom)
 }
 
+fn write_time<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(time)
+}
+
 fn by_level<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<Level, u64>, D::Error> {
     let counts = BTreeMap::<String, u64>::deserialize(deserializer)?;
     let levels = counts.into_iter().map(|(name, count)| Ok((name.parse()?, count)));
     levels.collect::<Result<_, millpond_record::UnknownLevel>>().map_err(D::Error::custom)
+}
+
+fn write_by_level<S: Serializer>(
+    counts: &BTreeMap<Level, u64>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(counts.iter().map(|(level, count)| (level.name(), count)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_read_back_as_it_was_written() {
+        let text = r#"{"interval":"5m","total":3,"timeseries":[{"bucket":"2026-01-31T12:00:00.000000000Z","total":3,"by_level":{"info":2,"error":1}}],"top_services":[{"service":"api","count":3}],"top_errors":[{"message":"m","count":1}]}"#;
+        let statistics: Statistics = read("statistics", text).unwrap();
+        let written = serde_json::to_string(&statistics).unwrap();
+        assert!(written.contains(r#""bucket":"2026-01-31T12:00:00.000000000Z""#), "{written}");
+        assert!(written.contains(r#""by_level":{"info":2,"error":1}"#), "{written}");
+        assert_eq!(read::<Statistics>("statistics", &written).unwrap(), statistics);
+    }
 }

@@ -104,7 +104,7 @@ impl AsyncReader {
 
     fn stoppable(&self) -> (Reader, Stopper) {
         let stopper = Stopper::default();
-        (Reader { stopper: Some(stopper.clone()), ..self.reader.clone() }, stopper)
+        (self.reader.clone().stopped_by(&stopper), stopper)
     }
 
     async fn run<T: Send + 'static>(

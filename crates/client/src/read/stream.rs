@@ -69,6 +69,7 @@ pub struct LogStream {
     retry: Option<Duration>,
     silence_max: Duration,
     on_outage: Box<dyn FnMut(&ReadError) + Send>,
+    on_progress: Box<dyn FnMut(&str) + Send>,
     over: bool,
 }
 
@@ -115,6 +116,7 @@ impl LogStream {
             retry: None,
             silence_max: STREAM_SILENCE_MAX,
             on_outage: Box::new(|_| ()),
+            on_progress: Box::new(|_| ()),
             over: false,
             exchange,
         }
@@ -130,6 +132,13 @@ impl LogStream {
     /// Calls `report` with the reason whenever there is no connection, before it is tried again.
     pub fn on_outage(mut self, report: impl FnMut(&ReadError) + Send + 'static) -> Self {
         self.on_outage = Box::new(report);
+        self
+    }
+
+    /// Calls `report` with the new [`Self::position`] whenever the server has looked further and found no log: once a
+    /// second, for one who has to know how far that is while this waits for the next log.
+    pub fn on_progress(mut self, report: impl FnMut(&str) + Send + 'static) -> Self {
+        self.on_progress = Box::new(report);
         self
     }
 
@@ -236,6 +245,9 @@ impl LogStream {
             })
         });
         if let Some(id) = event.id.filter(|id| is_header(id)) {
+            if log.is_none() {
+                (self.on_progress)(&id);
+            }
             self.position = Some(id);
         }
         log
