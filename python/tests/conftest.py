@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 import millpond
+from log_server import LogServer
 from recorder import Recorder
 
-collect_ignore = ["recorder.py"]
+collect_ignore = ["log_server.py", "recorder.py"]
 
 
 @pytest.fixture(autouse=True)
@@ -72,3 +73,11 @@ class Program:
 @pytest.fixture
 def program(server: Recorder, tmp_path: Path) -> Program:
     return Program(server, tmp_path)
+
+
+@pytest.fixture
+def logs() -> Iterator[LogServer]:
+    """A server that has logs to read."""
+    log_server = LogServer()
+    yield log_server
+    log_server.close()
