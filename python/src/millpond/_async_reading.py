@@ -3,11 +3,10 @@ the request at once; a loop that is closed, or another one later, does no harm."
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from millpond import _arrow, _native
 from millpond._log import Log, Page, Receipt, Statistics
@@ -27,6 +26,9 @@ from millpond._reading import (
     statistics_of,
 )
 from millpond._times import Moment, period
+
+if TYPE_CHECKING:
+    import asyncio
 
 _T = TypeVar("_T")
 
@@ -109,6 +111,8 @@ class AsyncLogStream(AsyncIterator[Log]):
         self._arrival: asyncio.Future[None] | None = None
 
     async def __anext__(self) -> Log:
+        import asyncio
+
         # Others have their turn, also while there is always a next log.
         await asyncio.sleep(0)
         while not self._stream.is_ready():
@@ -120,6 +124,8 @@ class AsyncLogStream(AsyncIterator[Log]):
 
     async def _arrived(self) -> None:
         """Something is there. One thread waits for that, whoever is cancelled."""
+        import asyncio
+
         arrival = self._arrival
         if arrival is None or arrival.done() or arrival.get_loop() is not asyncio.get_running_loop():
             self._arrival = arrival = begin(self._stream.wait)

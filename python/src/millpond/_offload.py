@@ -1,18 +1,22 @@
 """Blocking work for asyncio, on daemon threads: unlike those of the loop's executor, nothing waits for them when a
-loop is closed or the program ends."""
+loop is closed or the program ends. Programs without asyncio don't pay for its import."""
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import asyncio
 
 _T = TypeVar("_T")
 
 
 def begin(work: Callable[[], _T]) -> asyncio.Future[_T]:
     """Starts the work; the future is the running loop's. Cancelling it leaves the work alone."""
+    import asyncio
+
     loop = asyncio.get_running_loop()
     future: asyncio.Future[_T] = loop.create_future()
 
