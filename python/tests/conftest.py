@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 import millpond
+from log_server import LogServer
 from recorder import Recorder
 
-collect_ignore = ["recorder.py"]
+collect_ignore = ["log_server.py", "recorder.py"]
 
 
 @pytest.fixture(autouse=True)
@@ -120,3 +121,11 @@ def docs_page(name: str) -> DocsPage:
         else:
             files["page.py"] = f"{files['page.py']}\n{code}" if "page.py" in files else code
     return DocsPage(files)
+
+
+@pytest.fixture
+def logs() -> Iterator[LogServer]:
+    """A server that has logs to read."""
+    log_server = LogServer()
+    yield log_server
+    log_server.close()
