@@ -35,7 +35,7 @@ def server() -> Iterator[Recorder]:
 @pytest.fixture
 def client(server: Recorder) -> Iterator[Recorder]:
     """The package, sending to a server of its own."""
-    millpond.init(service="tests", endpoint=server.url, api_key="k", batch_age_s=0.05)
+    millpond.init(service="tests", endpoint=server.url, api_key="k", batch_age_s=0.05, capture_logging=False)
     yield server
     millpond.close(2.0)
 

@@ -131,6 +131,10 @@ def test_a_handler_with_a_client_of_its_own_gets_it_too(client: Recorder, log: l
         def __init__(self) -> None:
             self.taken: list[tuple[Any, ...]] = []
 
+        @property
+        def sink(self) -> Any:
+            return self
+
         def log(self, *record: Any) -> None:
             self.taken.append(record)
 

@@ -182,6 +182,10 @@ def test_dict_config_passes_level_and_client(client: Recorder) -> None:
         def __init__(self) -> None:
             self.messages: list[Any] = []
 
+        @property
+        def sink(self) -> Any:
+            return self
+
         def log(self, *record: Any) -> None:
             self.messages.append(record[1])
 

@@ -136,6 +136,10 @@ def test_a_client_of_its_own(client: Recorder, log: Any) -> None:
         def __init__(self) -> None:
             self.said: list[Any] = []
 
+        @property
+        def sink(self) -> Any:
+            return self
+
         def log(self, *record: Any) -> None:
             self.said.append(record[1])
 

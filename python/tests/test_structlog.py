@@ -290,6 +290,10 @@ def test_a_client_of_its_own(client: Recorder) -> None:
         def __init__(self) -> None:
             self.messages: list[Any] = []
 
+        @property
+        def sink(self) -> Any:
+            return self
+
         def log(self, *record: Any) -> None:
             self.messages.append(record[1])
 

@@ -7,9 +7,10 @@ use millpond_system_tests::wait_for;
 
 use crate::fixture::{Fixture, event, event_ids, printed_key};
 
-const ROUTES: [(&str, &str); 6] = [
+const ROUTES: [(&str, &str); 7] = [
     ("POST", "/api/v1/ingest"),
     ("POST", "/api/v1/flows"),
+    ("GET", "/api/v1/key"),
     ("GET", "/api/v1/logs"),
     ("GET", "/api/v1/logs/trace/4bf92f3577b34da6a3ce929d0e0e4736"),
     ("GET", "/api/v1/logs/aggregated"),
@@ -29,6 +30,18 @@ fn every_route_but_health_needs_a_key() -> Result<()> {
     }
     let health = fixture.api.bare("GET", "/health", &[])?;
     assert_eq!((health.status, &health.body["status"]), (200, &"ok".into()));
+    Ok(())
+}
+
+#[test]
+fn a_key_may_ask_what_it_may_do() -> Result<()> {
+    let fixture = Fixture::start()?;
+    let answer = fixture.api.get("/api/v1/key", &[])?.body;
+    assert_eq!(answer["project"], "default");
+    assert!(answer["scopes"].as_array().context("no scopes")?.contains(&"ingest".into()));
+    assert!(!answer.to_string().contains(fixture.api.key()));
+    let time = answer["server_time"].as_str().context("no time")?;
+    assert!(time.starts_with("20") && time.ends_with('Z'), "{time}");
     Ok(())
 }
 

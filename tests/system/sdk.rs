@@ -151,3 +151,14 @@ fn what_was_lost_can_be_asked_for() -> Result<()> {
     assert_eq!((report.service(), report.level()), ("shop", Level::Warn));
     Ok(())
 }
+
+#[test]
+fn the_sdk_can_ask_what_its_key_may_do() -> Result<()> {
+    let fixture = Fixture::start()?;
+    let key = builder(&fixture).build_reader()?.key()?;
+    assert_eq!(key.project, "default");
+    assert!(key.scopes.contains(&"query".to_owned()), "{key:?}");
+    let stranger = builder(&fixture).api_key("mp_wrong").build_reader()?;
+    assert_eq!(stranger.key().err().and_then(|error| error.status()), Some(401));
+    Ok(())
+}

@@ -191,12 +191,13 @@ impl Client {
 
     /// Begins a record of any level, or of one of the finer [`Severity`]s.
     pub fn log(&self, level: impl Into<Severity>, message: impl AsRef<str>) -> Event<'_> {
+        self.event(level).with(|line| line.message(message.as_ref()))
+    }
+
+    /// Begins a record that says nothing yet.
+    pub fn event(&self, level: impl Into<Severity>) -> Event<'_> {
         let severity = level.into();
-        let line = self.is_enabled(severity.level()).then(|| {
-            let mut line = self.begin(severity);
-            line.message(message.as_ref());
-            line
-        });
+        let line = self.is_enabled(severity.level()).then(|| self.begin(severity));
         Event::new(self, line)
     }
 
@@ -236,9 +237,21 @@ impl Client {
         message: impl AsRef<str>,
         write: impl FnOnce(&mut LineWriter<'_>),
     ) -> Option<String> {
+        self.preview_event(level, |line| {
+            line.message(message.as_ref());
+            write(line);
+        })
+    }
+
+    /// As [`Self::preview`], for what `write` says, the message included.
+    #[must_use]
+    pub fn preview_event(
+        &self,
+        level: impl Into<Severity>,
+        write: impl FnOnce(&mut LineWriter<'_>),
+    ) -> Option<String> {
         let settings = &*self.shared.settings;
         let mut line = self.begin(level.into());
-        line.message(message.as_ref());
         let written = catch_unwind(AssertUnwindSafe(|| write(&mut line))).is_ok();
         complete_from_context(&mut line, &settings.context);
         let kept =
@@ -306,6 +319,17 @@ impl Client {
     /// Has everything sent that was logged before, and waits for it, at most for `timeout`.
     pub fn flush(&self, timeout: Duration) -> FlushOutcome {
         self.waited(|engine| engine.queue.flush(timeout))
+    }
+
+    /// As [`Self::flush`], but asks `goes_on` about every `interval` whether to wait any longer: for bindings whose
+    /// host has to hear signals meanwhile.
+    pub fn flush_while(
+        &self,
+        timeout: Duration,
+        interval: Duration,
+        goes_on: impl FnMut() -> bool,
+    ) -> FlushOutcome {
+        self.waited(|engine| engine.queue.flush_while(timeout, interval, goes_on))
     }
 
     /// Flushes when the guard is dropped: for a function whose process is frozen as soon as it has returned (AWS

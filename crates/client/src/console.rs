@@ -114,6 +114,12 @@ impl Builder {
         self
     }
 
+    /// Prints nothing, whatever the mode.
+    pub fn no_console(mut self) -> Self {
+        self.local.console = Some(Switch::Off);
+        self
+    }
+
     /// What becomes of records.
     pub fn mode(mut self, mode: Mode) -> Self {
         self.local.mode = mode;

@@ -29,15 +29,15 @@ impl<'c> Event<'c> {
         Self { client, line }
     }
 
-    fn with(mut self, write: impl FnOnce(&mut LineWriter<'c>)) -> Self {
+    pub(crate) fn with(mut self, write: impl FnOnce(&mut LineWriter<'c>)) -> Self {
         if let Some(line) = &mut self.line {
             write(line);
         }
         self
     }
 
-    /// As [`Self::with`], for what runs code of the application: a panic in it costs the record, not the caller.
-    fn with_guarded(mut self, write: impl FnOnce(&mut LineWriter<'c>)) -> Self {
+    /// Lets `write` say more. A panic in it costs the record, not the caller.
+    pub fn written_by(mut self, write: impl FnOnce(&mut LineWriter<'c>)) -> Self {
         if let Some(line) = &mut self.line
             && catch_unwind(AssertUnwindSafe(|| write(line))).is_err()
             && let Some(line) = self.line.take()
@@ -55,13 +55,13 @@ impl<'c> Event<'c> {
 
     /// A field. The first value of a key stays.
     pub fn field(self, key: &str, value: impl Value) -> Self {
-        self.with_guarded(|line| line.field(key, &value))
+        self.written_by(|line| line.field(key, &value))
     }
 
     /// The exception: an error and its causes. One that wraps others and is no [`Error`] itself, such as
     /// `anyhow::Error`, is given as the one inside: `event.error(&*error)`.
     pub fn error(self, error: &(impl Error + ?Sized)) -> Self {
-        self.with_guarded(|line| line.error(error))
+        self.written_by(|line| line.error(error))
     }
 
     /// The exception: an error, its causes, and the stack on which it came up, if it was captured.
@@ -80,7 +80,7 @@ impl<'c> Event<'c> {
         error: &(impl Error + ?Sized),
         backtrace: &Backtrace,
     ) -> Self {
-        self.with_guarded(|line| line.error_with_backtrace(error, backtrace))
+        self.written_by(|line| line.error_with_backtrace(error, backtrace))
     }
 
     /// The name of the logger inside the service.
@@ -156,7 +156,7 @@ impl<'c> Event<'c> {
         self.with(LineWriter::local_only)
     }
 
-    /// Records the event.
+    /// Records the event. Waits for room if the queue is full and [`crate::Overflow::Block`] says so.
     pub fn send(mut self) {
         if let Some(line) = self.line.take() {
             self.client.finish(line);

@@ -17,7 +17,7 @@ mod tail;
 
 use std::{sync::Arc, time::Duration};
 
-pub use answer::{Bucket, Count, Page, Receipt, Rejected, Statistics};
+pub use answer::{Bucket, Count, OwnKey, Page, Receipt, Rejected, Statistics};
 #[cfg(feature = "async")]
 pub use asynchronous::{AsyncLogs, AsyncReader};
 pub use error::ReadError;
@@ -28,6 +28,8 @@ pub use raw::{RawFormat, RawOptions};
 pub use stopper::Stopper;
 pub use stream::LogStream;
 pub use tail::{StopHandle, Tail};
+
+use millpond_wire::KEY_PATH;
 
 use self::exchange::{Exchange, Parameters, encoded};
 use crate::{engine::Settings, limits};
@@ -102,6 +104,14 @@ impl Reader {
     /// once, 1000 unless told otherwise. Logs that arrive meanwhile neither shift nor repeat what is seen.
     pub fn logs(&self, query: impl Into<Query>) -> Logs {
         Logs::new(self.clone(), query.into())
+    }
+
+    /// What the key may do, and what time it is at the server: to check a set-up.
+    ///
+    /// # Errors
+    /// As [`Self::query`].
+    pub fn key(&self) -> Result<OwnKey, ReadError> {
+        answer::read("what a key may do", &self.get(KEY_PATH, &Parameters::new())?)
     }
 
     /// The logs of one trace, oldest first, at most 1000.

@@ -2,34 +2,33 @@
 
 use std::{
     cell::Cell,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-        mpsc::{RecvTimeoutError, sync_channel},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     thread,
-    time::Duration,
 };
 
-use millpond::{Compression, Level, Severity};
+use millpond::{FlushOutcome, Level, LineWriter, Severity};
 use pyo3::{
-    exceptions::PyValueError,
+    exceptions::{PyConnectionError, PyValueError},
     prelude::*,
     types::{PyDict, PyString, PyTuple},
 };
 
 use crate::{
     attributes::Attributes,
+    flow::Flow,
+    hook,
     limits::{NESTED_CALLS_MAX, SIGNAL_INTERVAL},
+    options::{self, Own, duration},
     read::Reader,
     record::Call,
     value::guard,
 };
 
-/// Sends records. See `millpond.init` for the settings; `None` is the engine's default.
+/// Sends records. `options` are those of `millpond.Client`, checked; what is missing or `None` is the engine's default.
 #[pyclass(frozen, module = "millpond._native")]
 pub(crate) struct Client {
     client: millpond::Client,
+    own: Own,
     /// Records left out because they were logged while others of the same thread were written, too many deep.
     nested: AtomicU64,
 }
@@ -37,53 +36,12 @@ pub(crate) struct Client {
 #[pymethods]
 impl Client {
     #[new]
-    #[pyo3(signature = (
-        *, endpoint=None, api_key=None, service=None, environment=None, version=None, host=None, min_level=1,
-        compression=None, queue_bytes_max=None, batch_records_max=None, batch_age_s=None, request_timeout_s=None,
-    ))]
-    #[expect(clippy::too_many_arguments, reason = "keywords of Python")]
-    fn new(
-        endpoint: Option<String>,
-        api_key: Option<String>,
-        service: Option<String>,
-        environment: Option<String>,
-        version: Option<String>,
-        host: Option<String>,
-        min_level: u8,
-        compression: Option<&str>,
-        queue_bytes_max: Option<usize>,
-        batch_records_max: Option<u64>,
-        batch_age_s: Option<f64>,
-        request_timeout_s: Option<f64>,
-    ) -> PyResult<Self> {
-        use millpond::limits::QUEUE_ENTRIES_MAX;
-
-        let mut builder = millpond::Client::builder()
-            .min_level(severity(min_level).level())
-            // Dropped by the garbage collector, with the interpreter stopped: nothing may wait there. The package
-            // flushes at exit.
-            .shutdown_timeout(Duration::ZERO);
-        macro_rules! set {
-            ($($name:ident),*) => { $(if let Some(value) = $name { builder = builder.$name(value); })* };
-        }
-        set!(endpoint, api_key, service, environment, version, host);
-        if let Some(name) = compression {
-            builder = builder.compression(compression_named(name)?);
-        }
-        if let Some(bytes_max) = queue_bytes_max {
-            builder = builder.queue_limits(bytes_max, QUEUE_ENTRIES_MAX);
-        }
-        if let Some(records_max) = batch_records_max {
-            builder = builder.batch_entries(records_max);
-        }
-        if let Some(age) = batch_age_s {
-            builder = builder.batch_age(seconds(age)?);
-        }
-        if let Some(timeout) = request_timeout_s {
-            builder = builder.request_timeout(seconds(timeout)?);
-        }
-        let client = builder.build().map_err(|error| PyValueError::new_err(error.to_string()))?;
-        Ok(Self { client, nested: AtomicU64::new(0) })
+    fn new(options: &Bound<'_, PyDict>) -> PyResult<Self> {
+        let (builder, own) = options::read(options)?;
+        // The spool is opened, certificates are read: other threads need not wait.
+        let client = options.py().detach(|| builder.build());
+        let client = client.map_err(|error| PyValueError::new_err(error.to_string()))?;
+        Ok(Self { client, own, nested: AtomicU64::new(0) })
     }
 
     /// Takes one record. Raises only what is no `Exception`.
@@ -104,24 +62,44 @@ impl Client {
         exc_info: &Bound<'py, PyAny>,
         time_ns: Option<i64>,
     ) -> PyResult<()> {
+        let severity = severity(level);
+        if !self.client.is_enabled(severity.level()) {
+            return Ok(());
+        }
         let Some(_nested) = Nested::enter() else {
             self.nested.fetch_add(1, Ordering::Relaxed);
             return Ok(());
         };
-        let call = Call {
-            message,
-            args,
-            logger,
-            context: context.map(Bound::get),
-            bound: bound.map(Bound::get),
-            fields,
-            exc_info,
-            time_ns,
-        };
-        let mut result = Ok(());
-        // What was said before something was raised is a record still.
-        self.client.submit(severity(level), |line| result = call.write(line));
-        result.or_else(|error| guard(message.py(), error))
+        let context = context.map(Bound::get);
+        let bound = bound.map(Bound::get);
+        let call = Call { message, args, logger, context, bound, fields, exc_info, time_ns };
+        self.submit(severity, &call)
+    }
+
+    /// What would be sent for a record, as JSON; `None` if nothing would be.
+    #[pyo3(signature = (level, message, args, logger, context, bound, fields, exc_info, /))]
+    #[expect(clippy::too_many_arguments, reason = "as `log`")]
+    fn preview<'py>(
+        &self,
+        level: u8,
+        message: &Bound<'py, PyAny>,
+        args: &Bound<'py, PyTuple>,
+        logger: Option<&Bound<'py, PyString>>,
+        context: Option<&Bound<'py, Attributes>>,
+        bound: Option<&Bound<'py, Attributes>>,
+        fields: &Bound<'py, PyDict>,
+        exc_info: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<String>> {
+        let severity = severity(level);
+        let context = context.map(Bound::get);
+        let bound = bound.map(Bound::get);
+        let call = Call { message, args, logger, context, bound, fields, exc_info, time_ns: None };
+        let mut written = Ok(());
+        let _trail = self.enter_trail(severity, &call);
+        let preview =
+            self.client.preview_event(severity, |line| written = call.write(line, &self.own));
+        hook::raised().and(written.or_else(|error| guard(message.py(), error)))?;
+        Ok(preview)
     }
 
     /// Whether a record of this level is kept.
@@ -129,21 +107,32 @@ impl Client {
         self.client.is_enabled(severity(level).level())
     }
 
-    /// Waits until everything logged so far is delivered; whether it was.
-    fn flush(&self, py: Python<'_>, timeout_s: f64) -> PyResult<bool> {
-        let timeout = seconds(timeout_s)?;
-        let slice = timeout.min(SIGNAL_INTERVAL);
-        let complete = py.detach(|| self.client.flush(slice)).is_complete();
-        if complete || slice == timeout {
-            return Ok(complete);
-        }
-        self.flush_patiently(py, timeout - slice)
+    /// Changes the least level.
+    fn set_min_level(&self, level: u8) {
+        self.client.set_min_level(severity(level).level());
     }
 
-    /// Flushes, then stops; whether everything was delivered.
-    fn close(&self, py: Python<'_>, timeout_s: f64) -> PyResult<bool> {
-        let timeout = seconds(timeout_s)?;
-        Ok(py.detach(|| self.client.close(timeout)).is_complete())
+    /// Waits until everything logged so far is delivered: how many records are left, and how many of these are on
+    /// disk. `pause` is called about every 50 ms.
+    #[pyo3(signature = (timeout_s, pause=None))]
+    fn flush(
+        &self,
+        py: Python<'_>,
+        timeout_s: f64,
+        pause: Option<Py<PyAny>>,
+    ) -> PyResult<(u64, u64)> {
+        let timeout = duration(timeout_s)?;
+        let mut interrupted = Ok(());
+        let outcome = py.detach(|| {
+            self.client.flush_while(timeout, SIGNAL_INTERVAL, || {
+                interrupted = Python::attach(|py| {
+                    py.check_signals()?;
+                    pause.as_ref().map_or(Ok(()), |pause| pause.call0(py).map(drop))
+                });
+                interrupted.is_ok()
+            })
+        });
+        interrupted.map(|()| pair(outcome))
     }
 
     /// Reads from the same server with the same key.
@@ -151,7 +140,20 @@ impl Client {
         Reader::of(self.client.reader())
     }
 
-    /// The account: `accepted = delivered + queued + sum(dropped)`.
+    /// Waits until everything logged so far is on disk or delivered: how many records are neither, and how many are
+    /// in the spool.
+    fn persist(&self, py: Python<'_>, timeout_s: f64) -> PyResult<(u64, u64)> {
+        let timeout = duration(timeout_s)?;
+        Ok(pair(py.detach(|| self.client.persist(timeout))))
+    }
+
+    /// Stops, after a flush: as `flush`.
+    fn close(&self, py: Python<'_>, timeout_s: f64) -> PyResult<(u64, u64)> {
+        let timeout = duration(timeout_s)?;
+        Ok(pair(py.detach(|| self.client.close(timeout))))
+    }
+
+    /// The account: `accepted = delivered + queued + spooled + sum(dropped)`.
     fn metrics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let metrics = self.client.metrics();
         let dropped = PyDict::new(py);
@@ -161,68 +163,102 @@ impl Client {
         let nested = self.nested.load(Ordering::Relaxed);
         dropped.set_item("nested", nested)?;
         let account = PyDict::new(py);
-        account.set_item("accepted", metrics.accepted + nested)?;
-        account.set_item("delivered", metrics.delivered)?;
-        account.set_item("queued", metrics.queued)?;
-        account.set_item("queued_bytes", metrics.queued_bytes)?;
+        for (name, count) in [
+            ("accepted", metrics.accepted + nested),
+            ("recovered", metrics.recovered),
+            ("delivered", metrics.delivered),
+            ("queued", metrics.queued),
+            ("queued_bytes", metrics.queued_bytes as u64),
+            ("spooled", metrics.spooled),
+            ("filtered", metrics.filtered),
+            ("redacted", metrics.redacted),
+            ("truncated", metrics.truncated),
+            ("hook_failures", metrics.hook_failures),
+            ("batches", metrics.batches),
+            ("retries", metrics.retries),
+            ("errors", metrics.errors),
+            ("sent_bytes", metrics.sent_bytes),
+            ("encoded_bytes", metrics.encoded_bytes),
+            ("breaker_trips", metrics.breaker_trips),
+        ] {
+            account.set_item(name, count)?;
+        }
+        account.set_item("latency_ms_mean", metrics.latency_mean.as_secs_f64() * 1e3)?;
+        account.set_item("breaker", self.client.breaker_state().name())?;
         account.set_item("dropped", dropped)?;
-        account.set_item("batches", metrics.batches)?;
-        account.set_item("retries", metrics.retries)?;
-        account.set_item("errors", metrics.errors)?;
-        account.set_item("sent_bytes", metrics.sent_bytes)?;
-        account.set_item("encoded_bytes", metrics.encoded_bytes)?;
         Ok(account)
+    }
+
+    /// Counts anew from now on.
+    fn reset_metrics(&self) {
+        self.nested.store(0, Ordering::Relaxed);
+        self.client.reset_metrics();
+    }
+
+    /// Begins a flow.
+    fn flow(&self, name: &str) -> Flow {
+        Flow { flow: self.client.flow(name) }
+    }
+
+    /// Begins a flow whose id the server makes.
+    fn flow_from_server(&self, py: Python<'_>, name: &str) -> PyResult<Flow> {
+        let flow = py.detach(|| self.client.flow_from_server(name));
+        flow.map(|flow| Flow { flow })
+            .map_err(|error| PyConnectionError::new_err(error.to_string()))
+    }
+
+    /// Goes on with a flow.
+    fn resume_flow(&self, id: &str, next_step: u32) -> Flow {
+        Flow { flow: self.client.resume_flow(id, next_step) }
     }
 }
 
 impl Client {
-    /// Another thread waits, for one and the same records all the time, so that this one can hear signals: in
-    /// slices, each would wait for what was logged during the one before.
-    fn flush_patiently(&self, py: Python<'_>, timeout: Duration) -> PyResult<bool> {
-        let (done, waiting) = sync_channel(1);
-        let client = self.client.clone();
-        let waiter = thread::Builder::new().name("millpond-flush".to_owned()).spawn(move || {
-            // Nobody may wait any more.
-            let _ = done.send(client.flush(timeout).is_complete());
-        });
-        if waiter.is_err() {
-            return Ok(py.detach(|| self.client.flush(timeout)).is_complete());
+    fn submit(&self, severity: Severity, call: &Call<'_, '_>) -> PyResult<()> {
+        let py = call.message.py();
+        let _trail = self.enter_trail(severity, call);
+        let mut written = Ok(());
+        let write = |line: &mut LineWriter<'_>| written = call.write(line, &self.own);
+        if self.own.may_block {
+            let event = self.client.event(severity).written_by(write);
+            py.detach(|| event.send());
+        } else {
+            self.client.submit(severity, write);
         }
-        // `Receiver` is not `Sync`, and must not leave this thread while it waits.
-        let waiting = Mutex::new(waiting);
-        loop {
-            let answer = py.detach(|| {
-                let waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
-                waiting.recv_timeout(SIGNAL_INTERVAL)
-            });
-            match answer {
-                Ok(complete) => return Ok(complete),
-                Err(RecvTimeoutError::Timeout) => py.check_signals()?,
-                Err(RecvTimeoutError::Disconnected) => return Ok(false),
-            }
+        if self.own.has_hook {
+            hook::raised()?;
+        }
+        // What was said before something was raised is a record still.
+        written.or_else(|error| guard(py, error))
+    }
+
+    /// The breadcrumbs that go with the record are those of the context.
+    fn enter_trail(&self, severity: Severity, call: &Call<'_, '_>) -> Option<millpond::Entered> {
+        let wanted = severity.level() >= self.own.breadcrumbs_min_level;
+        call.context.filter(|_| wanted).map(|context| context.trail.enter())
+    }
+}
+
+impl Drop for Client {
+    /// Nobody holds it any more, and it may hold records still. The interpreter is stopped here, and must not wait.
+    fn drop(&mut self) {
+        if self.client.metrics().queued > 0 {
+            let client = self.client.clone();
+            // Without a thread it waits here after all.
+            let _ = thread::Builder::new()
+                .name("millpond-close".to_owned())
+                .spawn(move || drop(client));
         }
     }
 }
 
-fn severity(number: u8) -> Severity {
+fn pair(outcome: FlushOutcome) -> (u64, u64) {
+    (outcome.left, outcome.spooled)
+}
+
+/// The severity of this number; that of `info` for what is none.
+pub(crate) fn severity(number: u8) -> Severity {
     Severity::from_number(number).unwrap_or_else(|| Severity::from(Level::Info))
-}
-
-fn seconds(seconds: f64) -> PyResult<Duration> {
-    Duration::try_from_secs_f64(seconds.max(0.0)).map_err(|error| {
-        PyValueError::new_err(format!("{seconds} is no number of seconds: {error}"))
-    })
-}
-
-fn compression_named(name: &str) -> PyResult<Compression> {
-    match name {
-        "zstd" => Ok(Compression::Zstd),
-        "gzip" => Ok(Compression::Gzip),
-        "none" => Ok(Compression::None),
-        _ => Err(PyValueError::new_err(format!(
-            "unknown compression `{name}`, expected zstd, gzip or none"
-        ))),
-    }
 }
 
 thread_local! {

@@ -6,12 +6,15 @@ mod attributes;
 mod client;
 mod exception;
 mod failure;
+mod flow;
 mod handover;
+mod hook;
 mod json;
 mod kind;
 mod limits;
 mod log_stream;
 mod names;
+mod options;
 mod read;
 mod record;
 mod value;
@@ -24,12 +27,15 @@ mod _native {
     use crate::{
         attributes::Attributes,
         client::Client,
+        flow::Flow,
         log_stream::LogStream,
         read::{Reader, Stopper},
     };
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        module.add("__version__", env!("CARGO_PKG_VERSION"))
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("DEFAULTS", crate::options::defaults(module.py())?)?;
+        module.add("SECRET_KEYS", millpond_record::content::SECRET_KEYS.to_vec())
     }
 }

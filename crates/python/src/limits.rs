@@ -37,3 +37,7 @@ pub(crate) const NESTED_CALLS_MAX: u8 = 4;
 
 /// How long the interpreter stays deaf to signals while it waits for a flush, an answer or a log.
 pub(crate) const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How long a log call waits for room by default where it may: what nobody notices, and a server that is slow for a
+/// moment needs.
+pub(crate) const BLOCK_TIMEOUT: Duration = Duration::from_millis(100);

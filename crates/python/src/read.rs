@@ -97,6 +97,17 @@ impl Reader {
         self.ask(py, timeout_s, stopper, move |reader| reader.query(&query))
     }
 
+    /// What the key may do.
+    #[pyo3(signature = (*, timeout_s=None, stopper=None))]
+    fn key(
+        &self,
+        py: Python<'_>,
+        timeout_s: Option<f64>,
+        stopper: Stopping<'_, '_>,
+    ) -> PyResult<String> {
+        self.ask(py, timeout_s, stopper, |reader| reader.key())
+    }
+
     /// The logs of a trace.
     #[pyo3(signature = (trace_id, *, timeout_s=None, stopper=None))]
     fn by_trace_id(

@@ -13,11 +13,12 @@ use pyo3::{
 };
 
 use crate::{
-    attributes::{Attributes, attribute_named},
+    attributes::{Attributes, Entry, TAGS, attribute_named, tags},
     exception,
     json::Json,
     limits::VALUES_BYTES_MAX,
     names::with_name,
+    options::Own,
     value::{Writer, escaped_len, guard, text, with_text},
 };
 
@@ -35,7 +36,7 @@ pub(crate) struct Call<'a, 'py> {
 
 impl Call<'_, '_> {
     /// Writes all of it. Fails only with an exception that is no `Exception`.
-    pub(crate) fn write(&self, line: &mut LineWriter<'_>) -> PyResult<()> {
+    pub(crate) fn write(&self, line: &mut LineWriter<'_>, own: &Own) -> PyResult<()> {
         let mut record = Record { line, room: VALUES_BYTES_MAX, hidden: 0 };
         if let Some(time) = self.time_ns {
             record.line.time(Timestamp::from_nanos(time));
@@ -47,7 +48,7 @@ impl Call<'_, '_> {
                 Ok(())
             })?;
         }
-        record.exception(self.exc_info)?;
+        record.exception(self.exc_info, own.exception_locals)?;
         for (key, value) in self.fields.iter() {
             match key.cast_exact::<PyString>() {
                 Ok(key) => with_name(key, |key| record.keyword(key, &value))?,
@@ -57,6 +58,7 @@ impl Call<'_, '_> {
         if !args_fit {
             record.field("args", self.args)?;
         }
+        record.trace(self.message.py(), own)?;
         for attributes in [self.bound, self.context].into_iter().flatten() {
             record.captured(attributes);
         }
@@ -120,7 +122,7 @@ impl Record<'_, '_> {
         fits
     }
 
-    fn exception(&mut self, exc_info: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn exception(&mut self, exc_info: &Bound<'_, PyAny>, _with_locals: bool) -> PyResult<()> {
         if exc_info.is_none() {
             return Ok(());
         }
@@ -139,7 +141,15 @@ impl Record<'_, '_> {
 
     /// A keyword of the call: an attribute if there is one of that name and the value fits it.
     fn keyword(&mut self, key: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        let Some(attribute) = attribute_named(key) else { return self.field(key, value) };
+        let Some(attribute) = attribute_named(key) else {
+            if key == TAGS
+                && let Some(tags) = tags(value)
+            {
+                tags.iter().for_each(|tag| self.line.tag(tag));
+                return Ok(());
+            }
+            return self.field(key, value);
+        };
         if let Ok(text) = value.cast_exact::<PyString>() {
             return with_text(text, |text| {
                 if text.len() <= ATTRIBUTE_BYTES_MAX {
@@ -212,13 +222,52 @@ impl Record<'_, '_> {
         self.line.field(key, &Json(json));
     }
 
+    /// What is attached to the logger or the context. A span is not taken from there if the trace is another one's.
     fn captured(&mut self, attributes: &Attributes) {
+        let has_trace = self.line.has_text(TextAttribute::TraceId);
         for entry in &attributes.entries {
-            match entry.attribute {
-                Some(attribute) => self.json_attribute(attribute, &entry.key, &entry.json),
-                None if entry.json.len() <= self.room => self.json_field(&entry.key, &entry.json),
-                None => self.line.field(&entry.key, "<record too large>"),
+            match entry {
+                Entry::Text(TextAttribute::SpanId, _) if has_trace => {}
+                Entry::Text(attribute, text) => {
+                    if self.hidden & (1 << *attribute as u16) == 0 {
+                        self.line.text(*attribute, text);
+                    }
+                }
+                Entry::Hidden(attribute) => self.hidden |= 1 << *attribute as u16,
+                Entry::Tags(tags) => tags.iter().for_each(|tag| self.line.tag(tag)),
+                Entry::Field { key, json } if json.len() <= self.room => self.json_field(key, json),
+                Entry::Field { key, .. } => self.line.field(key, "<record too large>"),
             }
+        }
+        if let Some(flow) = &attributes.flow
+            && self.hidden & (1 << TextAttribute::FlowId as u16) == 0
+        {
+            flow.write(self.line);
+        }
+    }
+
+    /// Asks for the active span, unless the record says itself to which trace it belongs.
+    fn trace(&mut self, py: Python<'_>, own: &Own) -> PyResult<()> {
+        let Some(source) = &own.trace_source else { return Ok(()) };
+        if let Some((modules, module)) = &own.trace_module
+            && !modules.bind(py).contains(module)?
+        {
+            return Ok(());
+        }
+        if self.line.has_text(TextAttribute::TraceId)
+            || self.hidden & (1 << TextAttribute::TraceId as u16) != 0
+        {
+            return Ok(());
+        }
+        let ids = source.bind(py).call0();
+        match ids.and_then(|ids| ids.extract::<Option<(String, String)>>()) {
+            Ok(Some((trace_id, span_id))) => {
+                self.line.text(TextAttribute::TraceId, &trace_id);
+                self.line.text(TextAttribute::SpanId, &span_id);
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(error) => guard(py, error),
         }
     }
 }

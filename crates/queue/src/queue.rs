@@ -431,17 +431,34 @@ impl Queue {
 
     /// Has everything sent that is there, and waits for it: how many of these records are still not settled.
     pub fn flush(&self, timeout: Duration) -> u64 {
-        self.await_all(timeout, State::unsettled_before)
+        self.await_all(timeout, State::unsettled_before, timeout, || true)
+    }
+
+    /// As [`Self::flush`], but asks `goes_on` about every `interval` whether to wait any longer; no lock is held
+    /// meanwhile.
+    pub fn flush_while(
+        &self,
+        timeout: Duration,
+        interval: Duration,
+        goes_on: impl FnMut() -> bool,
+    ) -> u64 {
+        self.await_all(timeout, State::unsettled_before, interval, goes_on)
     }
 
     /// Has everything spooled and synced that is there, and waits for it: how many of these records are neither that
     /// nor settled. Without a spool it is a [flush](Self::flush).
     pub fn persist(&self, timeout: Duration) -> u64 {
-        self.await_all(timeout, State::unsafe_before)
+        self.await_all(timeout, State::unsafe_before, timeout, || true)
     }
 
     /// Asks for a flush and waits until `left` of the records that are there now is 0; what it is at last.
-    fn await_all(&self, timeout: Duration, left: impl Fn(&State, u64) -> u64) -> u64 {
+    fn await_all(
+        &self,
+        timeout: Duration,
+        left: impl Fn(&State, u64) -> u64,
+        interval: Duration,
+        mut goes_on: impl FnMut() -> bool,
+    ) -> u64 {
         let deadline = Instant::now().checked_add(timeout);
         let mut state = self.lock();
         let before = state.entered;
@@ -453,15 +470,26 @@ impl Queue {
         state.flushers += 1;
         self.wake.notify_all();
         self.pause.notify_all();
+        let mut asked = Instant::now();
+        let mut waits = true;
         loop {
             let left = left(&state, before);
-            let remaining = deadline
-                .map_or(timeout, |deadline| deadline.saturating_duration_since(Instant::now()));
-            if left == 0 || remaining.is_zero() {
+            let now = Instant::now();
+            let remaining =
+                deadline.map_or(timeout, |deadline| deadline.saturating_duration_since(now));
+            if left == 0 || remaining.is_zero() || !waits {
                 state.flushers -= 1;
                 return left;
             }
-            state = wait(&self.settled, state, remaining);
+            let until_asked = interval.saturating_sub(now.saturating_duration_since(asked));
+            if until_asked.is_zero() {
+                drop(state);
+                waits = goes_on();
+                asked = Instant::now();
+                state = self.lock();
+            } else {
+                state = wait(&self.settled, state, remaining.min(until_asked));
+            }
         }
     }
 

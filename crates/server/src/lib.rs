@@ -12,6 +12,7 @@ mod ingest;
 mod keys;
 mod limits;
 mod logs;
+mod own_key;
 mod run;
 mod stream;
 
@@ -171,6 +172,7 @@ fn router(app: App) -> Router {
     Router::new()
         .route(millpond_wire::INGEST_PATH, post(ingest::ingest))
         .route(millpond_wire::FLOWS_PATH, post(flows::create))
+        .route(millpond_wire::KEY_PATH, get(own_key::show))
         .route("/api/v1/logs", get(logs::search))
         .route("/api/v1/logs/trace/{trace_id}", get(logs::trace))
         .route("/api/v1/logs/aggregated", get(logs::aggregated))

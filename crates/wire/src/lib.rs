@@ -27,6 +27,9 @@ pub const INGEST_PATH: &str = "/api/v1/ingest";
 /// Where a new flow is asked for, below the server's address: `{"name"}` is answered with `{"flow_id", "name"}`.
 pub const FLOWS_PATH: &str = "/api/v1/flows";
 
+/// Where a client asks what its key may do, below the server's address.
+pub const KEY_PATH: &str = "/api/v1/key";
+
 /// The content type of a batch: one JSON record a line.
 pub const CONTENT_TYPE: &str = "application/x-ndjson";
 

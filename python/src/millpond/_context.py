@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from millpond import _levels
 from millpond._native import Attributes
 
 _current: contextvars.ContextVar[Attributes | None] = contextvars.ContextVar("millpond.context", default=None)
@@ -29,11 +30,24 @@ def context(**attributes: object) -> Iterator[None]:
     """Adds attributes to every record logged inside of the ``with`` block, in this thread or task and in the tasks
     started from it.
 
-    ``trace_id``, ``span_id``, ``request_id``, ``user_id``, ``session_id``, ``flow_id``, ``environment``, ``version``
-    and ``host`` become the record's own attributes, other names become fields. Inner blocks go before outer ones, the
-    keywords of a log call before both; ``None`` hides what an outer block said.
+    ``trace_id``, ``span_id``, ``request_id``, ``user_id``, ``session_id``, ``flow_id``, ``dataset``, ``environment``,
+    ``version`` and ``host`` become the record's own attributes, the strings of ``tags`` its tags, other names fields.
+    Inner blocks go before outer ones, the keywords of a log call before both; ``None`` hides what an outer block said.
     """
-    token = _current.set(_merged(_current.get(), attributes))
+    with _entered(attributes, fork=False):
+        yield
+
+
+@contextlib.contextmanager
+def unit(attributes: dict[str, object]) -> Iterator[None]:
+    """As :func:`context`, for a piece of work of its own, such as a request: its breadcrumbs are its own too."""
+    with _entered(attributes, fork=True):
+        yield
+
+
+@contextlib.contextmanager
+def _entered(attributes: dict[str, object], *, fork: bool) -> Iterator[None]:
+    token = _current.set(_merged(_current.get(), attributes, fork=fork))
     try:
         yield
     finally:
@@ -42,14 +56,60 @@ def context(**attributes: object) -> Iterator[None]:
             _current.reset(token)
 
 
+def bind(**attributes: object) -> None:
+    """Adds attributes to every record logged from now on in this thread or task, up to the end of the innermost
+    :func:`context` block or request. What they become is said there."""
+    _current.set(_merged(_current.get(), attributes))
+
+
+def unbind(*names: str) -> None:
+    """Takes attributes out again; names that are not bound are fine."""
+    attributes = _current.get()
+    if attributes is not None:
+        _current.set(attributes.without(names))
+
+
+def set_user(user_id: object, **about: object) -> None:
+    """Binds the user: ``user_id``, and what else is to be known about them in the field ``user``; ``None`` for
+    nobody."""
+    bind(user_id=user_id, **({"user": about} if about else {}))
+
+
+def set_session(session_id: object) -> None:
+    """Binds the user's session; ``None`` for none."""
+    bind(session_id=session_id)
+
+
+def add_tags(*tags: str) -> None:
+    """Binds tags, behind those that are bound already."""
+    attributes = _current.get()
+    before = None if attributes is None else attributes.get("tags")
+    known = list(before) if isinstance(before, (list, tuple)) else []
+    bind(tags=known + [tag for tag in tags if tag not in known])
+
+
+def breadcrumb(message: object, /, *, category: str | None = None, level: str | int = "info", **fields: object) -> None:
+    """Leaves a breadcrumb: a step on the way that is of interest only if something goes wrong later. The last 100 of
+    a request, or of the thread or task, go with its records of level ``error`` and above (option
+    ``breadcrumbs_min_level``), in the field ``breadcrumbs``. Never raises."""
+    attributes = _current.get()
+    if attributes is None:
+        attributes = Attributes({})
+        _current.set(attributes)
+    try:
+        attributes.leave(_levels.from_anything(level), message, category, fields)
+    except Exception:
+        pass  # A breadcrumb that can't be written is no reason to fail.
+
+
 def current_context() -> dict[str, object]:
     """A copy of the attributes that a record logged here would carry."""
     attributes = _current.get()
     return {} if attributes is None else attributes.as_dict()
 
 
-def _merged(outer: Attributes | None, values: dict[str, object]) -> Attributes:
-    return Attributes(values) if outer is None else outer.merged(values)
+def _merged(outer: Attributes | None, values: dict[str, object], *, fork: bool = False) -> Attributes:
+    return Attributes(values) if outer is None else outer.merged(values, fork)
 
 
 @dataclass(frozen=True)
@@ -146,7 +206,17 @@ def continue_trace(headers: Mapping[str, str] | None = None, **attributes: objec
     request_id = _clean_request_id(folded.get("x-request-id")) or _clean_request_id(folded.get("x-correlation-id"))
     if request_id is not None:
         ids["request_id"] = request_id
-    with context(**{**ids, **attributes}):
+    with unit({**ids, **attributes}):
+        yield trace
+
+
+@contextlib.contextmanager
+def span(**attributes: object) -> Iterator[TraceContext]:
+    """Runs the ``with`` block as a new span of the current trace, or of a new one if there is none. ``attributes`` are
+    added to the context as by :func:`context`."""
+    parent = current_trace()
+    trace = TraceContext.new() if parent is None else parent.child()
+    with context(**{"trace_id": trace.trace_id, "span_id": trace.span_id, **attributes}):
         yield trace
 
 

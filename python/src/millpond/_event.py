@@ -16,7 +16,7 @@ from millpond import _levels
 from millpond._context import _current
 
 if TYPE_CHECKING:
-    from millpond._stdlib import Sink
+    from millpond._sink import Sink
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND = timedelta(microseconds=1)

@@ -4,11 +4,15 @@ becomes is told in ``_stdlib``."""
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from millpond._capture import is_taken
 from millpond._runtime import runtime
-from millpond._stdlib import Sink, send
+from millpond._sink import Sink, sink_of
+from millpond._stdlib import send
+
+if TYPE_CHECKING:
+    from millpond._client import AsyncClient, Client
 
 #: Seconds that a handler waits when it is flushed or closed while the program goes on.
 _FLUSH_S = 0.5
@@ -29,9 +33,9 @@ class Handler(logging.Handler):
     :param client: where to send; default: what :func:`millpond.init` started.
     """
 
-    def __init__(self, level: int | str = logging.NOTSET, *, client: Sink | None = None) -> None:
+    def __init__(self, level: int | str = logging.NOTSET, *, client: Client | AsyncClient | None = None) -> None:
         super().__init__(level)
-        self._sink: Sink = runtime if client is None else client
+        self._sink: Sink = sink_of(client)
 
     def createLock(self) -> None:  # noqa: N802
         """None: nothing here needs one, and a thread that flushes must not hold up those that log."""

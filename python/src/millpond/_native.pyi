@@ -1,38 +1,45 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, final
 
 from millpond._read_errors import ReadError
 
-__all__ = ["Attributes", "Client", "LogStream", "Reader", "Stopper", "__version__"]
+__all__ = [
+    "DEFAULTS",
+    "SECRET_KEYS",
+    "Attributes",
+    "Client",
+    "Flow",
+    "LogStream",
+    "Reader",
+    "Stopper",
+    "__version__",
+]
 
 __version__: Final[str]
+DEFAULTS: Final[dict[str, Any]]
+SECRET_KEYS: Final[list[str]]
 
 @final
 class Attributes:
-    def __new__(cls, values: dict[str, object]) -> Attributes: ...
-    def merged(self, values: dict[str, object]) -> Attributes: ...
+    def __new__(cls, values: dict[str, object], flow: Flow | None = None) -> Attributes: ...
+    def merged(self, values: dict[str, object], fork: bool = False, flow: Flow | None = None) -> Attributes: ...
     def without(self, names: Sequence[str]) -> Attributes: ...
     def get(self, name: str) -> object: ...
     def as_dict(self) -> dict[str, object]: ...
+    def leave(self, level: int, message: object, category: object, fields: dict[str, object]) -> None: ...
+
+@final
+class Flow:
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def next_step(self) -> int: ...
 
 @final
 class Client:
-    def __new__(
-        cls,
-        *,
-        endpoint: str | None = None,
-        api_key: str | None = None,
-        service: str | None = None,
-        environment: str | None = None,
-        version: str | None = None,
-        host: str | None = None,
-        min_level: int = 1,
-        compression: str | None = None,
-        queue_bytes_max: int | None = None,
-        batch_records_max: int | None = None,
-        batch_age_s: float | None = None,
-        request_timeout_s: float | None = None,
-    ) -> Client: ...
+    def __new__(cls, options: dict[str, object]) -> Client: ...
     def log(
         self,
         level: int,
@@ -46,11 +53,29 @@ class Client:
         time_ns: int | None = None,
         /,
     ) -> None: ...
+    def preview(
+        self,
+        level: int,
+        message: object,
+        args: tuple[object, ...],
+        logger: str | None,
+        context: Attributes | None,
+        bound: Attributes | None,
+        fields: dict[str, object],
+        exc_info: object,
+        /,
+    ) -> str | None: ...
     def enabled(self, level: int) -> bool: ...
-    def flush(self, timeout_s: float) -> bool: ...
-    def close(self, timeout_s: float) -> bool: ...
-    def reader(self) -> Reader: ...
+    def set_min_level(self, level: int) -> None: ...
+    def flush(self, timeout_s: float, pause: Callable[[], object] | None = None) -> tuple[int, int]: ...
+    def persist(self, timeout_s: float) -> tuple[int, int]: ...
+    def close(self, timeout_s: float) -> tuple[int, int]: ...
     def metrics(self) -> dict[str, Any]: ...
+    def reset_metrics(self) -> None: ...
+    def flow(self, name: str) -> Flow: ...
+    def flow_from_server(self, name: str) -> Flow: ...
+    def resume_flow(self, id: str, next_step: int) -> Flow: ...
+    def reader(self) -> Reader: ...
 
 @final
 class LogStream:
@@ -79,6 +104,7 @@ class Reader:
         timeout_s: float | None = None,
         stopper: Stopper | None = None,
     ) -> str: ...
+    def key(self, *, timeout_s: float | None = None, stopper: Stopper | None = None) -> str: ...
     def by_trace_id(self, trace_id: str, *, timeout_s: float | None = None, stopper: Stopper | None = None) -> str: ...
     def aggregated(
         self,

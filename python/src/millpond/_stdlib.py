@@ -9,11 +9,11 @@ order in which ``LogRecord`` sets them, so what stands behind them is found with
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from millpond import _event, _levels
 from millpond._context import _current
+from millpond._sink import Sink
 
 _OWN_IN_ORDER = tuple(logging.LogRecord("", 0, "", 0, "", (), None).__dict__)
 _OWN_COUNT = len(_OWN_IN_ORDER)
@@ -29,19 +29,6 @@ _SEVERITIES = {number: _levels.from_stdlib(number) for number in (10, 20, 30, 40
 _TRACEBACK = "\nTraceback (most recent call last):\n"
 
 _get = _current.get
-
-
-class Sink(Protocol):
-    """Where records go: the process's own client, or another one."""
-
-    @property
-    def log(self) -> Callable[..., None]:
-        """Takes ``(severity, message, args, logger, context, bound, fields, exc_info, time_ns)``; never blocks."""
-        ...
-
-    def flush(self, timeout_s: float, /) -> bool:
-        """Waits until what was taken is delivered; whether it was."""
-        ...
 
 
 def send(record: logging.LogRecord, sink: Sink) -> None:

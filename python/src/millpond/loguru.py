@@ -9,12 +9,16 @@ cheapest one.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from millpond import _levels
 from millpond._context import _current
 from millpond._runtime import runtime
-from millpond._stdlib import Sink as _Sink
+from millpond._sink import Sink as _Sink
+from millpond._sink import sink_of
+
+if TYPE_CHECKING:
+    from millpond._client import AsyncClient, Client
 
 __all__ = ["Sink", "sink"]
 
@@ -44,8 +48,8 @@ class Sink:
     :param client: where to send; default: what :func:`millpond.init` started.
     """
 
-    def __init__(self, *, client: _Sink | None = None) -> None:
-        self._sink: _Sink = runtime if client is None else client
+    def __init__(self, *, client: Client | AsyncClient | None = None) -> None:
+        self._sink: _Sink = sink_of(client)
 
     def write(self, message: Any) -> None:
         """The entry point for loguru."""

@@ -8,8 +8,9 @@ from typing import Any
 from uuid import uuid4
 
 from millpond._context import TraceContext, _clean_request_id, context, parse_traceparent
-from millpond._logger import Logger, get_logger
-from millpond._runtime import flush
+from millpond._init import get_logger
+from millpond._logger import Logger
+from millpond._init import flush
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

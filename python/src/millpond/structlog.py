@@ -7,14 +7,17 @@ dictionaries of the caller are never changed.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from structlog.contextvars import merge_contextvars
 
 from millpond import _event, _levels
 from millpond._runtime import runtime
-from millpond._stdlib import Sink
+from millpond._sink import Sink, sink_of
+
+if TYPE_CHECKING:
+    from millpond._client import AsyncClient, Client
 
 __all__ = ["BoundLogger", "LoggerFactory", "Processor", "configure"]
 
@@ -31,8 +34,8 @@ class Processor:
     :param client: where to send; default: what :func:`millpond.init` started.
     """
 
-    def __init__(self, *, client: Sink | None = None) -> None:
-        self._sink: Sink = runtime if client is None else client
+    def __init__(self, *, client: Client | AsyncClient | None = None) -> None:
+        self._sink: Sink = sink_of(client)
 
     def __call__(self, logger: Any, method_name: str, event_dict: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """The entry point for structlog; never raises."""
@@ -54,8 +57,8 @@ class LoggerFactory:
     :param client: where to send; default: what :func:`millpond.init` started.
     """
 
-    def __init__(self, *, client: Sink | None = None) -> None:
-        self._sink: Sink = runtime if client is None else client
+    def __init__(self, *, client: Client | AsyncClient | None = None) -> None:
+        self._sink: Sink = sink_of(client)
 
     def __call__(self, *args: Any) -> _Output:
         """The logger for ``structlog.get_logger(name)``."""
@@ -173,7 +176,7 @@ def configure(
     processors: Iterable[Any] = (),
     min_level: int | str = 0,
     cache_logger_on_first_use: bool = True,
-    client: Sink | None = None,
+    client: Client | AsyncClient | None = None,
 ) -> None:
     """Sets structlog up so that each event goes straight to Millpond and nothing is rendered.
 

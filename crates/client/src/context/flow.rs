@@ -15,7 +15,7 @@ use millpond_record::{
 use millpond_wire::FLOWS_PATH;
 
 use crate::{
-    Client, Event, delivery::transport::Transport, diagnostics::as_own_thread, engine::Settings,
+    Client, Event, LineWriter, TextAttribute, delivery::transport::Transport, diagnostics::as_own_thread, engine::Settings,
     random,
 };
 
@@ -115,6 +115,15 @@ impl Flow {
     #[must_use]
     pub fn next_step(&self) -> u32 {
         self.steps.load(Ordering::Relaxed)
+    }
+
+    /// Makes a record the next step of this flow, unless it belongs to a flow already: for bindings, which write whole
+    /// records.
+    pub fn write(&self, line: &mut LineWriter<'_>) {
+        if !line.has_text(TextAttribute::FlowId) {
+            line.text(TextAttribute::FlowId, &self.id);
+            line.step_of(&self.steps);
+        }
     }
 
     /// Begins a record of this flow, of any level.

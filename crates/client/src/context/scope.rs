@@ -64,6 +64,11 @@ impl Scope {
         Self::entered().unwrap_or_default()
     }
 
+    /// A new scope that begins as this one: breadcrumbs that are left in the one are not in the other.
+    pub fn fork(&self) -> Self {
+        Self(Arc::new(Data::clone(&self.0)))
+    }
+
     pub(crate) fn entered() -> Option<Self> {
         // Not while the thread ends, nor inside of `enter` itself.
         ENTERED.try_with(|stack| stack.try_borrow().ok()?.top()).ok().flatten()

@@ -42,6 +42,25 @@ impl<'a> IntoIterator for &'a Page {
     }
 }
 
+/// What a key may do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct OwnKey {
+    /// Short name by which it is revoked; no secret.
+    pub id: String,
+    /// What its owner called it.
+    pub name: String,
+    /// The project whose records it reaches.
+    pub project: String,
+    /// `ingest`, `query`, `admin`.
+    pub scopes: Vec<String>,
+    /// The server's clock when it answered.
+    #[serde(serialize_with = "write_time", deserialize_with = "time")]
+    pub server_time: Timestamp,
+    /// The server's version.
+    pub server_version: String,
+}
+
 /// How many logs there were, over time and by what they say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
