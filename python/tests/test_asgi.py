@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import fastapi
@@ -16,7 +17,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 import millpond
 from millpond.middleware import HEALTH_PATHS, ASGIMiddleware
 from recorder import Recorder
-from web import TRACEPARENT, logged, requests, the_request
+from web import TRACEPARENT, Page, logged, requests, the_request, with_message
 
 log = millpond.get_logger("app")
 
@@ -678,3 +679,15 @@ def test_tasks_and_threads_of_a_request_share_its_ids(client: Recorder) -> None:
     records = logged(client)
     assert len(records) == 5
     assert len({(record["request_id"], record["trace_id"], record["span_id"]) for record in records}) == 1
+
+
+def test_the_documentation_works(client: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Page("asgi", client, tmp_path, monkeypatch)
+    app = page.run("shop.py")["app"]
+    response = request(app, "/orders/7")
+    assert request(app, "/health").status_code == 200
+    looked_up, mailed = with_message(client, "order looked up"), with_message(client, "mail sent")
+    assert the_request(client)["fields"]["route"] == "/orders/{number}"
+    assert {looked_up["request_id"], mailed["request_id"]} == {response.headers["x-request-id"]}
+    assert request(page.run("plain.py")["app"], "/").status_code == 204
+    assert with_message(client, "GET / 204")["service"] == "plain"
