@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from millpond._runtime import flush
@@ -40,6 +40,10 @@ class ASGIMiddleware:
     def __init__(self, app: ASGIApp, **options: Unpack[RequestOptions]) -> None:
         self.app = app
         self._options = Options(**options)
+        # Headers are bytes; an application that sends text is not to fail here.
+        self._names: dict[bytes | str, str] = {}
+        for name in self._options.headers:
+            self._names[name] = self._names[name.encode("ascii")] = name
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI entry point."""
@@ -47,7 +51,7 @@ class ASGIMiddleware:
         if kind != "http" or KEY in scope:
             await self.app(scope, receive, _flushing(send) if kind == "lifespan" else send)
             return
-        request = _Request(self._options, scope, receive, send)
+        request = _Request(self._options, self._names, scope, receive, send)
         scope[KEY] = request
         request.enter()
         try:
@@ -66,7 +70,9 @@ class _Request(Exchange):
 
     __slots__ = ("_has_trailers", "_receive", "_root_before", "_scope", "_send", "_send_error")
 
-    def __init__(self, options: Options, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(
+        self, options: Options, names: Mapping[bytes | str, str], scope: Scope, receive: Receive, send: Send
+    ) -> None:
         # Read before the application may change the scope.
         self._scope = scope
         self._receive = receive
@@ -80,7 +86,7 @@ class _Request(Exchange):
             path = root + path
         client = scope.get("client")
         peer = str(client[0]) if client else None
-        super().__init__(options, str(scope.get("method", "")), path, _wanted(scope, options.headers), peer, root)
+        super().__init__(options, str(scope.get("method", "")), path, _wanted(scope, names), peer, root)
         if self.wants_headers:
             self.request_headers = list(_pairs(scope.get("headers")))
 
@@ -148,12 +154,12 @@ class _Request(Exchange):
         return sent is not None and any(sent is it for it in (error, error.__cause__, error.__context__))
 
 
-def _wanted(scope: Scope, names: tuple[str, ...]) -> dict[str, str]:
+def _wanted(scope: Scope, names: Mapping[bytes | str, str]) -> dict[str, str]:
     """The headers of these names. A second one is ignored, but lists that proxies add to are put together."""
     found: dict[str, str] = {}
     for raw_name, raw_value in scope.get("headers") or ():
-        name = _text(raw_name).lower()
-        if name in names:
+        name = names.get(raw_name.lower())
+        if name is not None:
             if name not in found:
                 found[name] = _text(raw_value)
             elif "forwarded" in name:
@@ -167,7 +173,7 @@ def _pairs(headers: Any) -> Iterator[tuple[str, str]]:
 
 
 def _text(value: bytes | str) -> str:
-    """Headers are bytes, mostly ASCII; an application that sends text is not to fail here."""
+    """Mostly it is ASCII."""
     if isinstance(value, str):
         return value
     try:
