@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from django.conf import settings
+from django import conf
 
 from millpond._config import ConfigurationError
 from millpond.middleware import RequestOptions
@@ -16,7 +16,7 @@ def split() -> tuple[dict[str, Any], dict[str, Any]]:
 
     :raises ConfigurationError: the setting is no mapping.
     """
-    said = getattr(settings, "MILLPOND", None) or {}
+    said = getattr(conf.settings, "MILLPOND", None) or {}
     if not isinstance(said, Mapping):
         raise ConfigurationError(f"setting MILLPOND is {said!r}, expected a dictionary of options")
     of_requests = RequestOptions.__annotations__.keys()
