@@ -15,7 +15,7 @@ import millpond
 from log_server import LogServer
 from recorder import Recorder
 
-collect_ignore = ["log_server.py", "recorder.py"]
+collect_ignore = ["log_server.py", "recorder.py", "web.py"]
 
 
 @pytest.fixture(autouse=True)

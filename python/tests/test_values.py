@@ -298,3 +298,17 @@ def test_an_exception_as_a_value_is_structured(client: Recorder) -> None:
     arrived = fields_of(client, error=Angry("x"))["error"]
     assert arrived["type"].endswith("Angry")
     assert arrived["message"] == "Angry('x')"
+
+
+def test_what_follows_a_redacted_or_too_deep_value_is_kept(client: Recorder) -> None:
+    deep: object = "bottom"
+    for _ in range(100):
+        deep = {"deeper": deep}
+    millpond.get_logger("tests").info(
+        "m", nested={"password": {"a": [1]}, "kept": 1}, many=[{"token": "t", "kept": 2}, 3], deep=deep, last=4
+    )
+    assert millpond.flush(5)
+    (record,) = client.records
+    assert record["fields"]["nested"] == {"password": "[REDACTED]", "kept": 1}
+    assert record["fields"]["many"] == [{"token": "[REDACTED]", "kept": 2}, 3]
+    assert record["fields"]["last"] == 4

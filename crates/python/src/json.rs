@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use millpond::{ObjectWriter, Value, ValueWriter};
+use millpond::{ArrayWriter, ObjectWriter, Value, ValueWriter};
 use millpond_record::json::Reader;
 
 /// A value as normalised JSON text.
@@ -33,19 +33,26 @@ impl<'a> Json<'a> {
 }
 
 /// The text is our own and well formed, its depth is limited: an error can only end the value early.
+///
+/// The engine does not ask for what it leaves out: the value of a key that is redacted, what is nested too deep. It is
+/// skipped here, or what comes after it would be read from the wrong place.
 fn replay(reader: &mut Reader<'_>, out: ValueWriter<'_>) {
+    let mut asked = false;
     match reader.peek() {
-        Some(b'{') => out.object(|object| members(reader, object)),
-        Some(b'[') => out.array(|array| {
-            let mut more = reader.take(b'[') && !reader.take(b']');
-            while more {
-                array.element_with(|out| replay(reader, out));
-                more = reader.take(b',');
-                if !more {
-                    reader.take(b']');
-                }
-            }
-        }),
+        Some(b'{') => {
+            out.object(|object| {
+                asked = true;
+                members(reader, object);
+            });
+            skip_unless(asked, reader);
+        }
+        Some(b'[') => {
+            out.array(|array| {
+                asked = true;
+                elements(reader, array);
+            });
+            skip_unless(asked, reader);
+        }
         Some(b'"') => {
             if let Ok(text) = reader.string() {
                 out.string(&text);
@@ -71,11 +78,38 @@ fn members(reader: &mut Reader<'_>, object: &mut ObjectWriter<'_>) {
     let mut more = reader.take(b'{') && !reader.take(b'}');
     while more {
         let Ok(key) = reader.key() else { return };
-        object.member_with(&key, |out| replay(reader, out));
+        let mut asked = false;
+        object.member_with(&key, |out| {
+            asked = true;
+            replay(reader, out);
+        });
+        skip_unless(asked, reader);
         more = reader.take(b',');
         if !more {
             reader.take(b'}');
         }
+    }
+}
+
+fn elements(reader: &mut Reader<'_>, array: &mut ArrayWriter<'_>) {
+    let mut more = reader.take(b'[') && !reader.take(b']');
+    while more {
+        let mut asked = false;
+        array.element_with(|out| {
+            asked = true;
+            replay(reader, out);
+        });
+        skip_unless(asked, reader);
+        more = reader.take(b',');
+        if !more {
+            reader.take(b']');
+        }
+    }
+}
+
+fn skip_unless(asked: bool, reader: &mut Reader<'_>) {
+    if !asked {
+        let _ = reader.skip_value();
     }
 }
 

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from millpond._config import Options
+    from millpond.middleware import RequestOptions
+
+    class InitOptions(Options, RequestOptions, total=False):
+        """Options of the client, and of the requests of ``app``."""
 
 
 def init(
@@ -24,7 +28,7 @@ def init(
     *,
     capture_logging: bool = True,
     ignore_loggers: Collection[str] = (),
-    **options: Unpack[Options],
+    **options: Unpack[InitOptions],
 ) -> None:
     """Wires everything: starts sending, takes what goes through the stdlib's ``logging`` (at the levels that the
     application has set), logs the requests of ``app`` if one is given, and flushes at the end of the program.
@@ -36,21 +40,27 @@ def init(
     Calling it again with the same options does nothing; with others, a new client takes over and the old one is
     flushed and closed.
 
-    :param app: a Flask, FastAPI, Starlette or Quart application; for others see the documentation.
+    :param app: a Flask, FastAPI, Starlette or Quart application; for others see the documentation. With it come the
+        options of :class:`millpond.middleware.RequestOptions`, such as ``skip_paths`` and ``trusted_proxies``.
     :param capture_logging: whether to take what goes through ``logging``; else add a :class:`millpond.Handler`.
     :param ignore_loggers: names of stdlib loggers whose records, and those of their children, are not taken.
 {options}
 
     :raises ConfigurationError: an option has a value that it can't have.
     """
-    runtime.init(settings_from(options))
     ignored = [ignore_loggers] if isinstance(ignore_loggers, str) else list(ignore_loggers)
+    of_client: dict[str, Any] = dict(options)
     if app is not None:
         from millpond._instrument import instrument
-        from millpond.middleware import ACCESS_LOGGERS
+        from millpond.middleware import ACCESS_LOGGERS, RequestOptions
 
-        instrument(app)
+        of_requests = {name: of_client.pop(name) for name in RequestOptions.__annotations__ if name in of_client}
+        settings = settings_from(of_client)
+        instrument(app, **of_requests)
         ignored += ACCESS_LOGGERS
+    else:
+        settings = settings_from(of_client)
+    runtime.init(settings)
     if capture_logging:
         capture(ignore=ignored)
     else:
