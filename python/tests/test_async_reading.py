@@ -8,25 +8,14 @@ import threading
 
 import pytest
 
+import millpond
 from log_server import PATIENCE_S, LogServer
-from millpond import _native
-from millpond._async_reading import AsyncReading
 from millpond._read_errors import AccessError, QueryError, RefusedError
 
 
-class Client(AsyncReading):
-    """The least that can read."""
-
-    def __init__(self, url: str) -> None:
-        self._native = _native.Client(endpoint=url).reader()
-
-    def _reader(self) -> _native.Reader:
-        return self._native
-
-
 @pytest.fixture
-def reading(logs: LogServer) -> Client:
-    return Client(logs.url)
+def reading(logs: LogServer) -> millpond.AsyncClient:
+    return millpond.AsyncClient(endpoint=logs.url)
 
 
 async def until_requested(logs: LogServer, count: int) -> None:
@@ -34,7 +23,7 @@ async def until_requested(logs: LogServer, count: int) -> None:
         await asyncio.sleep(0.005)
 
 
-def test_every_call_is_a_coroutine(logs: LogServer, reading: Client) -> None:
+def test_every_call_is_a_coroutine(logs: LogServer, reading: millpond.AsyncClient) -> None:
     logs.add(trace_id="t")
     logs.statistics = {"interval": "5m", "total": 1, "timeseries": [], "top_services": [], "top_errors": []}
 
@@ -54,7 +43,7 @@ def test_every_call_is_a_coroutine(logs: LogServer, reading: Client) -> None:
     assert logs.requests[3].parameters == {"format": "text", "service": "s", "tags": "b"}
 
 
-def test_many_requests_run_at_the_same_time(logs: LogServer, reading: Client) -> None:
+def test_many_requests_run_at_the_same_time(logs: LogServer, reading: millpond.AsyncClient) -> None:
     logs.hangs = True
 
     async def main() -> None:
@@ -70,7 +59,7 @@ def test_many_requests_run_at_the_same_time(logs: LogServer, reading: Client) ->
     logs.wait(lambda: logs.left == 8, "closed connections")
 
 
-def test_a_call_that_takes_too_long_is_given_up_and_its_connection_closed(logs: LogServer, reading: Client) -> None:
+def test_a_call_that_takes_too_long_is_given_up_and_its_connection_closed(logs: LogServer, reading: millpond.AsyncClient) -> None:
     logs.hangs = True
 
     async def main() -> None:
@@ -81,7 +70,7 @@ def test_a_call_that_takes_too_long_is_given_up_and_its_connection_closed(logs: 
     logs.wait(lambda: logs.left == len(logs.requests), "closed connection")
 
 
-def test_a_raw_body_whose_task_is_cancelled_is_not_sent_again(logs: LogServer, reading: Client) -> None:
+def test_a_raw_body_whose_task_is_cancelled_is_not_sent_again(logs: LogServer, reading: millpond.AsyncClient) -> None:
     for _ in range(1000):
         logs.refuse(503, "overloaded", "later")
 
@@ -103,7 +92,7 @@ def no_thread_is_left() -> bool:
     return not any(thread.name == "millpond-read" for thread in threading.enumerate())
 
 
-def test_all_pages_are_one_async_iterator(logs: LogServer, reading: Client) -> None:
+def test_all_pages_are_one_async_iterator(logs: LogServer, reading: millpond.AsyncClient) -> None:
     for _ in range(5):
         logs.add()
     logs.damaged = ["a.parquet: torn"]
@@ -116,7 +105,7 @@ def test_all_pages_are_one_async_iterator(logs: LogServer, reading: Client) -> N
     asyncio.run(main())
 
 
-def test_all_pages_become_one_frame(logs: LogServer, reading: Client) -> None:
+def test_all_pages_become_one_frame(logs: LogServer, reading: millpond.AsyncClient) -> None:
     pytest.importorskip("pyarrow")
     for _ in range(5):
         logs.add()
@@ -133,7 +122,7 @@ def test_all_pages_become_one_frame(logs: LogServer, reading: Client) -> None:
     asyncio.run(main())
 
 
-def test_a_stream_gives_what_is_stored_from_now_on_and_breaks_unseen(logs: LogServer, reading: Client) -> None:
+def test_a_stream_gives_what_is_stored_from_now_on_and_breaks_unseen(logs: LogServer, reading: millpond.AsyncClient) -> None:
     async def main() -> None:
         async with reading.stream(resume_after="0") as stream:
             logs.add()
@@ -152,7 +141,7 @@ def test_a_stream_gives_what_is_stored_from_now_on_and_breaks_unseen(logs: LogSe
 
 
 def test_more_logs_than_are_read_ahead_arrive_in_order_and_others_have_their_turn(
-    logs: LogServer, reading: Client
+    logs: LogServer, reading: millpond.AsyncClient
 ) -> None:
     for _ in range(300):
         logs.add()
@@ -175,7 +164,7 @@ def test_more_logs_than_are_read_ahead_arrive_in_order_and_others_have_their_tur
     asyncio.run(main())
 
 
-def test_a_wait_that_is_given_up_loses_no_log(logs: LogServer, reading: Client) -> None:
+def test_a_wait_that_is_given_up_loses_no_log(logs: LogServer, reading: millpond.AsyncClient) -> None:
     async def main() -> None:
         async with reading.stream(resume_after="0") as stream:
             for _ in range(5):
@@ -187,7 +176,7 @@ def test_a_wait_that_is_given_up_loses_no_log(logs: LogServer, reading: Client) 
     asyncio.run(main())
 
 
-def test_a_task_that_is_cancelled_closes_its_stream(logs: LogServer, reading: Client) -> None:
+def test_a_task_that_is_cancelled_closes_its_stream(logs: LogServer, reading: millpond.AsyncClient) -> None:
     async def follow() -> None:
         async with reading.stream() as stream:
             async for _ in stream:
@@ -205,7 +194,7 @@ def test_a_task_that_is_cancelled_closes_its_stream(logs: LogServer, reading: Cl
     assert no_thread_is_left()
 
 
-def test_a_stream_that_is_forgotten_closes_its_connection(logs: LogServer, reading: Client) -> None:
+def test_a_stream_that_is_forgotten_closes_its_connection(logs: LogServer, reading: millpond.AsyncClient) -> None:
     logs.add()
 
     async def main() -> None:
@@ -218,7 +207,7 @@ def test_a_stream_that_is_forgotten_closes_its_connection(logs: LogServer, readi
     logs.wait(lambda: logs.left == 1, "closed stream")
 
 
-def test_an_error_that_time_will_not_heal_is_raised(logs: LogServer, reading: Client) -> None:
+def test_an_error_that_time_will_not_heal_is_raised(logs: LogServer, reading: millpond.AsyncClient) -> None:
     logs.refuse(401, "invalid_key", "revoked")
 
     async def main() -> None:
@@ -231,7 +220,7 @@ def test_an_error_that_time_will_not_heal_is_raised(logs: LogServer, reading: Cl
     asyncio.run(main())
 
 
-def test_a_second_loop_goes_on_with_a_stream_of_the_first(logs: LogServer, reading: Client) -> None:
+def test_a_second_loop_goes_on_with_a_stream_of_the_first(logs: LogServer, reading: millpond.AsyncClient) -> None:
     stream = reading.stream(resume_after="0")
 
     async def give_up() -> None:
@@ -248,7 +237,7 @@ def test_a_second_loop_goes_on_with_a_stream_of_the_first(logs: LogServer, readi
     assert no_thread_is_left()
 
 
-def test_a_loop_that_is_closed_in_the_middle_of_a_request_does_no_harm(logs: LogServer, reading: Client) -> None:
+def test_a_loop_that_is_closed_in_the_middle_of_a_request_does_no_harm(logs: LogServer, reading: millpond.AsyncClient) -> None:
     logs.hangs = True
     loop = asyncio.new_event_loop()
     task = loop.create_task(reading.query())
@@ -262,7 +251,7 @@ def test_a_loop_that_is_closed_in_the_middle_of_a_request_does_no_harm(logs: Log
     assert no_thread_is_left()
 
 
-def test_an_answer_for_a_loop_that_is_closed_is_dropped(logs: LogServer, reading: Client) -> None:
+def test_an_answer_for_a_loop_that_is_closed_is_dropped(logs: LogServer, reading: millpond.AsyncClient) -> None:
     stream = reading.stream()
     loop = asyncio.new_event_loop()
     task = loop.create_task(stream.__anext__())
@@ -274,7 +263,7 @@ def test_an_answer_for_a_loop_that_is_closed_is_dropped(logs: LogServer, reading
     assert no_thread_is_left()
 
 
-def test_a_server_in_trouble_can_be_told_from_one_of_another_opinion(logs: LogServer, reading: Client) -> None:
+def test_a_server_in_trouble_can_be_told_from_one_of_another_opinion(logs: LogServer, reading: millpond.AsyncClient) -> None:
     logs.refuse(503, "overloaded", "later")
 
     async def main() -> None:

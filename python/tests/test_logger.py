@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 import millpond
-from millpond._config import settings_from
 from recorder import Recorder
 
 

@@ -19,7 +19,6 @@ import pytest
 
 import millpond
 from log_server import PATIENCE_S, LogServer
-from millpond import _native
 from millpond._log import Bucket, Count, Log, Page, Rejected
 from millpond._read_errors import (
     AccessError,
@@ -30,7 +29,6 @@ from millpond._read_errors import (
     RefusedError,
     UnreachableError,
 )
-from millpond._reading import Reading
 
 PAGE = Path(__file__).parents[2] / "docs/python/reading.md"
 FILES = {
@@ -39,19 +37,9 @@ FILES = {
 }
 
 
-class Client(Reading):
-    """The least that can read."""
-
-    def __init__(self, url: str) -> None:
-        self._native = _native.Client(endpoint=url, api_key="mp_secret").reader()
-
-    def _reader(self) -> _native.Reader:
-        return self._native
-
-
 @pytest.fixture
-def reading(logs: LogServer) -> Client:
-    return Client(logs.url)
+def reading(logs: LogServer) -> millpond.Client:
+    return millpond.Client(endpoint=logs.url, api_key="mp_secret")
 
 
 def least(**record: Any) -> Log:
@@ -61,7 +49,7 @@ def least(**record: Any) -> Log:
 # What is asked for
 
 
-def test_a_query_asks_for_what_it_describes_with_the_key_of_the_client(logs: LogServer, reading: Client) -> None:
+def test_a_query_asks_for_what_it_describes_with_the_key_of_the_client(logs: LogServer, reading: millpond.Client) -> None:
     reading.query(
         '"a+b" & c:ü #1%',
         level=logging.WARNING,
@@ -106,13 +94,13 @@ def _far_from_utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ],
 )
 def test_a_naive_time_is_local_and_a_text_is_the_servers(
-    logs: LogServer, reading: Client, moment: Any, asked: str
+    logs: LogServer, reading: millpond.Client, moment: Any, asked: str
 ) -> None:
     reading.query(from_=moment, to=moment)
     assert logs.requests[0].parameters["from"] == logs.requests[0].parameters["to"] == asked
 
 
-def test_nanoseconds_of_a_pandas_time_are_kept(logs: LogServer, reading: Client) -> None:
+def test_nanoseconds_of_a_pandas_time_are_kept(logs: LogServer, reading: millpond.Client) -> None:
     pandas = pytest.importorskip("pandas")
     reading.query(from_=pandas.Timestamp("2026-01-31T12:00:00.123456789Z"))
     assert logs.requests[0].parameters["from"] == "2026-01-31T12:00:00.123456789Z"
@@ -120,7 +108,7 @@ def test_nanoseconds_of_a_pandas_time_are_kept(logs: LogServer, reading: Client)
         reading.query(from_=pandas.NaT)
 
 
-def test_the_last_hour_begins_an_hour_ago(logs: LogServer, reading: Client) -> None:
+def test_the_last_hour_begins_an_hour_ago(logs: LogServer, reading: millpond.Client) -> None:
     hour, before = timedelta(hours=1), datetime.now(timezone.utc)
     reading.query(last=hour)
     begin = datetime.fromisoformat(logs.requests[0].parameters["from"][:26] + "+00:00")
@@ -145,7 +133,7 @@ def test_the_last_hour_begins_an_hour_ago(logs: LogServer, reading: Client) -> N
     ],
 )
 def test_an_argument_that_can_not_be_sent_says_what_was_expected(
-    logs: LogServer, reading: Client, arguments: dict[str, Any], error: type[Exception], complaint: str
+    logs: LogServer, reading: millpond.Client, arguments: dict[str, Any], error: type[Exception], complaint: str
 ) -> None:
     with pytest.raises(error, match=complaint):
         reading.query(**arguments)
@@ -155,7 +143,7 @@ def test_an_argument_that_can_not_be_sent_says_what_was_expected(
 # What comes back
 
 
-def test_every_part_of_a_log_comes_back(logs: LogServer, reading: Client) -> None:
+def test_every_part_of_a_log_comes_back(logs: LogServer, reading: millpond.Client) -> None:
     record: dict[str, Any] = {
         "id": "17",
         "time": "2026-01-31T12:00:00.123456789Z",
@@ -229,7 +217,7 @@ def test_a_log_prints_as_one_line() -> None:
     assert repr(log).startswith("<millpond.Log 2026-01-31T12:00:00Z info 'a\\tb' 'order\\nplaced")
 
 
-def test_a_page_tells_of_the_next_one_and_of_damage(logs: LogServer, reading: Client) -> None:
+def test_a_page_tells_of_the_next_one_and_of_damage(logs: LogServer, reading: millpond.Client) -> None:
     for _ in range(3):
         logs.add()
     page = reading.query(limit=2)
@@ -239,7 +227,7 @@ def test_a_page_tells_of_the_next_one_and_of_damage(logs: LogServer, reading: Cl
     assert ([log.id for log in last], last.next_cursor, last.damaged) == (["1"], None, ("a.parquet: torn",))
 
 
-def test_all_pages_of_a_query_are_one_sequence(logs: LogServer, reading: Client) -> None:
+def test_all_pages_of_a_query_are_one_sequence(logs: LogServer, reading: millpond.Client) -> None:
     for _ in range(5):
         logs.add(level="error")
     logs.add(level="info")
@@ -252,7 +240,7 @@ def test_all_pages_of_a_query_are_one_sequence(logs: LogServer, reading: Client)
     assert next(found, None) is None
 
 
-def test_no_more_logs_are_fetched_than_are_wanted(logs: LogServer, reading: Client) -> None:
+def test_no_more_logs_are_fetched_than_are_wanted(logs: LogServer, reading: millpond.Client) -> None:
     for _ in range(9):
         logs.add()
     assert [log.id for log in reading.logs(limit=3, page_size=2)] == ["9", "8", "7"]
@@ -264,7 +252,7 @@ def test_no_more_logs_are_fetched_than_are_wanted(logs: LogServer, reading: Clie
         reading.logs(limit=-1)
 
 
-def test_a_sequence_goes_on_after_an_error_that_passes(logs: LogServer, reading: Client) -> None:
+def test_a_sequence_goes_on_after_an_error_that_passes(logs: LogServer, reading: millpond.Client) -> None:
     for _ in range(2):
         logs.add()
     found = reading.logs(page_size=1)
@@ -275,20 +263,20 @@ def test_a_sequence_goes_on_after_an_error_that_passes(logs: LogServer, reading:
     assert [log.id for log in found] == ["1"]
 
 
-def test_pages_that_go_round_in_a_circle_are_an_error(logs: LogServer, reading: Client) -> None:
+def test_pages_that_go_round_in_a_circle_are_an_error(logs: LogServer, reading: millpond.Client) -> None:
     for _ in range(2):
         logs.failures.append((200, b'{"logs":[],"next_cursor":"7"}'))
     with pytest.raises(MalformedAnswerError, match="the same page"):
         list(reading.logs())
 
 
-def test_the_logs_of_a_trace_are_a_page_oldest_first(logs: LogServer, reading: Client) -> None:
+def test_the_logs_of_a_trace_are_a_page_oldest_first(logs: LogServer, reading: millpond.Client) -> None:
     for trace_id in ("a/b", "c", "a/b"):
         logs.add(trace_id=trace_id)
     assert [log.id for log in reading.by_trace_id("a/b")] == ["1", "3"]
 
 
-def test_logs_are_counted(logs: LogServer, reading: Client) -> None:
+def test_logs_are_counted(logs: LogServer, reading: millpond.Client) -> None:
     logs.statistics = {
         "interval": "5m",
         "total": 3,
@@ -312,7 +300,7 @@ def test_logs_are_counted(logs: LogServer, reading: Client) -> None:
     assert (asked["q"], asked["level"], asked["service"], asked["interval"]) == ("q", "error", "api", "5m")
 
 
-def test_a_raw_body_is_handed_over(logs: LogServer, reading: Client) -> None:
+def test_a_raw_body_is_handed_over(logs: LogServer, reading: millpond.Client) -> None:
     logs.receipt = {"accepted": 2, "rejected": [{"index": 1, "line": 3, "reason": "r"}], "rejected_count": 1}
     receipt = reading.ingest_raw(
         "csv",
@@ -346,7 +334,7 @@ def test_a_raw_body_is_handed_over(logs: LogServer, reading: Client) -> None:
     }
 
 
-def test_a_raw_body_is_sent_again_under_the_same_key(logs: LogServer, reading: Client) -> None:
+def test_a_raw_body_is_sent_again_under_the_same_key(logs: LogServer, reading: millpond.Client) -> None:
     logs.refuse(503, "closing", "later")
     assert reading.ingest_raw("text", bytearray(b"hello")).accepted == 1
     first, second = (request.headers["idempotency-key"] for request in logs.requests)
@@ -371,7 +359,7 @@ def test_a_raw_body_is_sent_again_under_the_same_key(logs: LogServer, reading: C
     ],
 )
 def test_a_refusal_says_what_the_server_says(
-    logs: LogServer, reading: Client, status: int, code: str, kind: type[ReadError], is_passing: bool
+    logs: LogServer, reading: millpond.Client, status: int, code: str, kind: type[ReadError], is_passing: bool
 ) -> None:
     logs.refuse(status, code, "at 7: expected `)`")
     with pytest.raises(ReadError, match=r"at 7: expected `\)`") as caught:
@@ -382,7 +370,7 @@ def test_a_refusal_says_what_the_server_says(
     assert vars(pickle.loads(pickle.dumps(error))) == vars(error)
 
 
-def test_a_server_that_is_away_or_slow_or_none_is_told_apart(logs: LogServer, reading: Client) -> None:
+def test_a_server_that_is_away_or_slow_or_none_is_told_apart(logs: LogServer, reading: millpond.Client) -> None:
     logs.failures.append((200, b"<html>Welcome</html>"))
     with pytest.raises(MalformedAnswerError, match="begins with `<html>Welcome"):
         reading.query()
@@ -427,7 +415,7 @@ def test_logs_become_an_arrow_table_of_fixed_types() -> None:
     assert Page(()).to_arrow().schema == table.schema
 
 
-def test_all_pages_become_one_table(logs: LogServer, reading: Client) -> None:
+def test_all_pages_become_one_table(logs: LogServer, reading: millpond.Client) -> None:
     pytest.importorskip("pyarrow")
     for _ in range(5):
         logs.add()
@@ -437,7 +425,7 @@ def test_all_pages_become_one_table(logs: LogServer, reading: Client) -> None:
     assert found.to_arrow().num_rows == 0
 
 
-def test_logs_become_a_pandas_frame(logs: LogServer, reading: Client) -> None:
+def test_logs_become_a_pandas_frame(logs: LogServer, reading: millpond.Client) -> None:
     pytest.importorskip("pyarrow")
     pandas = pytest.importorskip("pandas")
     frame = sample().to_pandas()
@@ -448,7 +436,7 @@ def test_logs_become_a_pandas_frame(logs: LogServer, reading: Client) -> None:
     assert list(reading.logs().to_pandas()["id"]) == ["1"]
 
 
-def test_logs_become_a_polars_frame(logs: LogServer, reading: Client) -> None:
+def test_logs_become_a_polars_frame(logs: LogServer, reading: millpond.Client) -> None:
     pytest.importorskip("pyarrow")
     polars = pytest.importorskip("polars")
     frame = sample().to_polars()
@@ -460,7 +448,7 @@ def test_logs_become_a_polars_frame(logs: LogServer, reading: Client) -> None:
 
 @pytest.mark.parametrize(("method", "missing"), [("arrow", "pyarrow"), ("pandas", "pandas"), ("polars", "polars")])
 def test_what_is_not_installed_is_named_before_anything_is_fetched(
-    logs: LogServer, reading: Client, monkeypatch: pytest.MonkeyPatch, method: str, missing: str
+    logs: LogServer, reading: millpond.Client, monkeypatch: pytest.MonkeyPatch, method: str, missing: str
 ) -> None:
     pytest.importorskip("pyarrow")
     monkeypatch.setitem(sys.modules, missing, None)
@@ -475,7 +463,6 @@ def test_what_is_not_installed_is_named_before_anything_is_fetched(
 PATH = os.pathsep.join(path for path in sys.path if path)
 
 
-@pytest.mark.skipif(not hasattr(millpond, "AsyncClient"), reason="the package has no clients")
 @pytest.mark.parametrize("name", sorted(FILES))
 def test_the_documentation_runs(logs: LogServer, tmp_path: Path, name: str) -> None:
     logs.add(level="error", service="api")

@@ -11,29 +11,19 @@ import time
 
 import pytest
 
+import millpond
 from log_server import PATIENCE_S, LogServer
-from millpond import _native
 from millpond._log import Log
 from millpond._read_errors import AccessError
-from millpond._reading import Reading, StopHandle
-
-
-class Client(Reading):
-    """The least that can read."""
-
-    def __init__(self, url: str) -> None:
-        self._native = _native.Client(endpoint=url).reader()
-
-    def _reader(self) -> _native.Reader:
-        return self._native
+from millpond._reading import StopHandle
 
 
 @pytest.fixture
-def reading(logs: LogServer) -> Client:
-    return Client(logs.url)
+def reading(logs: LogServer) -> millpond.Client:
+    return millpond.Client(endpoint=logs.url)
 
 
-def test_a_stream_gives_what_is_stored_from_now_on(logs: LogServer, reading: Client) -> None:
+def test_a_stream_gives_what_is_stored_from_now_on(logs: LogServer, reading: millpond.Client) -> None:
     logs.add("before")
 
     def add_when_asked() -> None:
@@ -52,7 +42,7 @@ def test_a_stream_gives_what_is_stored_from_now_on(logs: LogServer, reading: Cli
     logs.wait(lambda: logs.left == 1, "closed stream")
 
 
-def test_a_stream_that_breaks_loses_nothing_and_repeats_nothing(logs: LogServer, reading: Client) -> None:
+def test_a_stream_that_breaks_loses_nothing_and_repeats_nothing(logs: LogServer, reading: millpond.Client) -> None:
     with reading.stream(resume_after="0") as stream:
         for number in range(1, 4):
             logs.add()
@@ -61,7 +51,7 @@ def test_a_stream_that_breaks_loses_nothing_and_repeats_nothing(logs: LogServer,
     assert stream.position == "3"
 
 
-def test_a_stream_knows_how_far_it_is_and_another_one_goes_on_there(logs: LogServer, reading: Client) -> None:
+def test_a_stream_knows_how_far_it_is_and_another_one_goes_on_there(logs: LogServer, reading: millpond.Client) -> None:
     for _ in range(3):
         logs.add()
     stream = reading.stream(resume_after="0")
@@ -74,7 +64,7 @@ def test_a_stream_knows_how_far_it_is_and_another_one_goes_on_there(logs: LogSer
         assert [next(later).id for _ in range(3)] == ["2", "3", "4"]
 
 
-def test_the_place_of_a_stream_moves_while_there_is_no_log(logs: LogServer, reading: Client) -> None:
+def test_the_place_of_a_stream_moves_while_there_is_no_log(logs: LogServer, reading: millpond.Client) -> None:
     logs.add(level="error")
     for _ in range(5):
         logs.add()
@@ -86,7 +76,7 @@ def test_the_place_of_a_stream_moves_while_there_is_no_log(logs: LogServer, read
             time.sleep(0.01)
 
 
-def test_a_stream_is_stopped_from_another_thread(logs: LogServer, reading: Client) -> None:
+def test_a_stream_is_stopped_from_another_thread(logs: LogServer, reading: millpond.Client) -> None:
     stream = reading.stream()
     got: list[Log] = []
     reader = threading.Thread(target=lambda: got.extend(stream))
@@ -97,7 +87,7 @@ def test_a_stream_is_stopped_from_another_thread(logs: LogServer, reading: Clien
     assert not reader.is_alive() and got == []
 
 
-def test_a_stream_that_is_forgotten_closes_its_connection(logs: LogServer, reading: Client) -> None:
+def test_a_stream_that_is_forgotten_closes_its_connection(logs: LogServer, reading: millpond.Client) -> None:
     logs.add()
     for log in reading.stream(resume_after="0"):
         assert log.id == "1"
@@ -105,7 +95,7 @@ def test_a_stream_that_is_forgotten_closes_its_connection(logs: LogServer, readi
     logs.wait(lambda: logs.left == 1, "closed stream")
 
 
-def test_what_time_will_not_heal_ends_a_stream_with_an_error(logs: LogServer, reading: Client) -> None:
+def test_what_time_will_not_heal_ends_a_stream_with_an_error(logs: LogServer, reading: millpond.Client) -> None:
     logs.refuse(503, "overloaded", "later")
     logs.refuse(401, "invalid_key", "the key was revoked")
     stream = reading.stream()
@@ -114,7 +104,7 @@ def test_what_time_will_not_heal_ends_a_stream_with_an_error(logs: LogServer, re
     assert next(stream, None) is None
 
 
-def test_a_stream_tells_why_there_is_no_connection(reading: Client, logs: LogServer) -> None:
+def test_a_stream_tells_why_there_is_no_connection(reading: millpond.Client, logs: LogServer) -> None:
     for _ in range(1000):
         logs.refuse(503, "overloaded", "later")
     stream = reading.stream()
@@ -132,7 +122,7 @@ def test_a_stream_tells_why_there_is_no_connection(reading: Client, logs: LogSer
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 def test_a_child_can_not_go_on_with_the_stream_of_its_parent_and_opens_another(
-    logs: LogServer, reading: Client
+    logs: LogServer, reading: millpond.Client
 ) -> None:
     logs.add()
     stream = reading.stream(resume_after="0")
@@ -154,7 +144,7 @@ def test_a_child_can_not_go_on_with_the_stream_of_its_parent_and_opens_another(
     assert next(stream).id == "2"
 
 
-def test_a_tail_calls_a_function_until_it_is_stopped(logs: LogServer, reading: Client) -> None:
+def test_a_tail_calls_a_function_until_it_is_stopped(logs: LogServer, reading: millpond.Client) -> None:
     got: list[str] = []
     arrived = threading.Event()
 
@@ -173,7 +163,7 @@ def test_a_tail_calls_a_function_until_it_is_stopped(logs: LogServer, reading: C
     assert got == ["1", "2"]
 
 
-def test_a_callback_that_raises_ends_its_tail_and_the_error_is_told(logs: LogServer, reading: Client) -> None:
+def test_a_callback_that_raises_ends_its_tail_and_the_error_is_told(logs: LogServer, reading: millpond.Client) -> None:
     logs.add()
     errors: list[Exception] = []
     stopped: list[bool] = []
@@ -199,16 +189,9 @@ def test_a_callback_that_raises_ends_its_tail_and_the_error_is_told(logs: LogSer
 PATH = os.pathsep.join(path for path in sys.path if path)
 PROGRAM = """
 import sys, threading
-from millpond import _native
-from millpond._reading import Reading
+import millpond
 
-class Client(Reading):
-    def __init__(self, url):
-        self._native = _native.Client(endpoint=url).reader()
-    def _reader(self):
-        return self._native
-
-client = Client(sys.argv[1])
+client = millpond.Client(endpoint=sys.argv[1])
 """
 
 

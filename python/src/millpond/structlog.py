@@ -13,7 +13,6 @@ import structlog
 from structlog.contextvars import merge_contextvars
 
 from millpond import _event, _levels
-from millpond._runtime import runtime
 from millpond._sink import Sink, sink_of
 
 if TYPE_CHECKING:
