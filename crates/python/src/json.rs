@@ -11,14 +11,14 @@ pub(crate) struct Json<'a>(pub(crate) &'a str);
 
 impl Value for Json<'_> {
     fn write(&self, out: ValueWriter<'_>) {
-        replay(&mut Reader::new(self.0), out);
+        out.normalised_json(self.0);
     }
 }
 
 impl<'a> Json<'a> {
     /// The members of an object, written into another one.
     pub(crate) fn members_into(self, object: &mut ObjectWriter<'_>) {
-        members(&mut Reader::new(self.0), object);
+        object.normalised_members(self.0);
     }
 
     /// What an attribute would say for it: the text of a scalar. `None` for null; an object or array is given back.
@@ -29,66 +29,5 @@ impl<'a> Json<'a> {
             Some(b'n') | None => Ok(None),
             _ => Ok(Some(Cow::Borrowed(self.0))),
         }
-    }
-}
-
-/// The text is our own and well formed, its depth is limited: an error can only end the value early.
-fn replay(reader: &mut Reader<'_>, out: ValueWriter<'_>) {
-    match reader.peek() {
-        Some(b'{') => out.object(|object| members(reader, object)),
-        Some(b'[') => out.array(|array| {
-            let mut more = reader.take(b'[') && !reader.take(b']');
-            while more {
-                array.element_with(|out| replay(reader, out));
-                more = reader.take(b',');
-                if !more {
-                    reader.take(b']');
-                }
-            }
-        }),
-        Some(b'"') => {
-            if let Ok(text) = reader.string() {
-                out.string(&text);
-            }
-        }
-        Some(b'-' | b'0'..=b'9') => {
-            if let Ok(digits) = reader.number() {
-                number(digits, out);
-            }
-        }
-        word => {
-            let _ = reader.skip_value();
-            match word {
-                Some(b't') => out.bool(true),
-                Some(b'f') => out.bool(false),
-                _ => out.null(),
-            }
-        }
-    }
-}
-
-fn members(reader: &mut Reader<'_>, object: &mut ObjectWriter<'_>) {
-    let mut more = reader.take(b'{') && !reader.take(b'}');
-    while more {
-        let Ok(key) = reader.key() else { return };
-        object.member_with(&key, |out| replay(reader, out));
-        more = reader.take(b',');
-        if !more {
-            reader.take(b'}');
-        }
-    }
-}
-
-fn number(digits: &str, out: ValueWriter<'_>) {
-    if let Ok(number) = digits.parse() {
-        out.i64(number);
-    } else if let Ok(number) = digits.parse() {
-        out.i128(number);
-    } else if let Ok(number) = digits.parse()
-        && digits.contains(['.', 'e', 'E'])
-    {
-        out.f64(number);
-    } else {
-        out.string(digits);
     }
 }

@@ -130,7 +130,7 @@ impl Record<'_, '_> {
         };
         let Some(found) = found else { return Ok(()) };
         with_scratch(|scratch| {
-            exception::write(&mut Writer::new(scratch, self.room), &found)?;
+            exception::write(&mut Writer::new(scratch, self.room), &found, false)?;
             self.room = self.room.saturating_sub(scratch.len());
             self.line.exception_with(|object| Json(scratch).members_into(object));
             Ok(())
