@@ -134,13 +134,107 @@ def test_an_exception_that_can_not_be_printed(client: Recorder) -> None:
     assert arrived(client, Silent())["message"] == "<unprintable Silent>"
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="groups and notes are new in 3.11")
-def test_groups_and_notes(client: Recorder) -> None:
-    error = ValueError("inner")
-    error.add_note("a note")
-    group = builtins.ExceptionGroup("several", [error, builtins.ExceptionGroup("nested", [KeyError("k")])])
-    exception = arrived(client, group)
-    assert exception["type"] == "ExceptionGroup"
+if sys.version_info >= (3, 11):
+    Group = builtins.ExceptionGroup
+else:
+    Group = getattr(pytest.importorskip("exceptiongroup"), "ExceptionGroup")  # noqa: B009
+
+
+def test_groups(client: Recorder) -> None:
+    exception = arrived(client, Group("several", [ValueError("inner"), Group("nested", [KeyError("k")])]))
+    assert exception["type"].split(".")[-1] == "ExceptionGroup"
     assert exception["exceptions"][0]["message"] == "inner"
-    assert exception["exceptions"][0]["notes"] == ["a note"]
     assert exception["exceptions"][1]["exceptions"][0]["type"] == "KeyError"
+    assert "exceptions_omitted" not in exception
+
+
+def test_a_large_group_says_what_it_leaves_out(client: Recorder) -> None:
+    exception = arrived(client, Group("many", [ValueError(str(n)) for n in range(1000)]))
+    assert len(exception["exceptions"]) == 49
+    assert exception["exceptions_omitted"] == 951
+
+
+def test_notes_are_texts(client: Recorder) -> None:
+    class Silent:
+        def __repr__(self) -> str:
+            raise RuntimeError
+
+    error = ValueError("x")
+    for notes, expected in (
+        (["a note", 5, Silent()], ["a note", "5", "<unprintable Silent>"]),
+        (("a", "b"), ["a", "b"]),
+        ("no list", ["no list"]),
+        ([], []),
+    ):
+        error.__notes__ = notes
+        assert arrived(client, error)["notes"] == expected
+    error.__notes__ = ["n"] * 1000
+    assert len(arrived(client, error)["notes"]) == 32
+
+
+def test_a_syntax_error_says_where(client: Recorder) -> None:
+    exception = arrived(client, raised(lambda: compile("x = (", "page.py", "exec")))
+    assert exception["type"] == "SyntaxError"
+    assert exception["syntax"]["file"] == "page.py"
+    assert exception["syntax"]["line"] == 1
+    assert exception["syntax"]["text"].startswith("x = (")
+    assert "syntax" not in arrived(client, SyntaxError("made by hand"))
+
+
+def test_the_traceback_of_a_triple_is_used_if_the_exception_has_none(client: Recorder) -> None:
+    error = raised(fail)
+    traceback = error.__traceback__
+    error.__traceback__ = None
+    assert arrived(client, error)["stacktrace"] == []
+    exception = arrived(client, (type(error), error, traceback))
+    assert [frame["function"] for frame in exception["stacktrace"]] == ["raised", "fail"]
+    assert error.__traceback__ is None
+
+
+def test_an_exception_that_lies_about_itself(client: Recorder) -> None:
+    class Liar(Exception):
+        __cause__ = property(lambda self: Liar("again"))
+        __notes__ = property(lambda self: 1 / 0)
+        exceptions = (5,)
+
+    exception = arrived(client, Liar("x"))
+    assert exception["message"] == "x"
+    length = 0
+    while exception:
+        length += 1
+        exception = exception.get("cause")  # type: ignore[assignment]
+    assert length <= 50
+
+    class Quitter(Exception):
+        __cause__ = property(lambda self: sys.exit(3))
+
+    with pytest.raises(SystemExit):
+        millpond.get_logger("errors").error("x", exc_info=Quitter())
+
+
+def test_a_recursion_error_of_thousands_of_frames(client: Recorder) -> None:
+    def recurse() -> None:
+        recurse()
+
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(5000)
+    try:
+        error = raised(recurse)
+    finally:
+        sys.setrecursionlimit(limit)
+    exception = arrived(client, error)
+    assert exception["type"] == "RecursionError"
+    assert len(exception["stacktrace"]) == 100
+    assert exception["frames_omitted"] > 4000
+
+
+def test_a_message_of_any_length_leaves_room_for_the_frames(client: Recorder) -> None:
+    exception = arrived(client, raised(lambda: fail("x" * 10_000_000)))
+    assert len(exception["message"]) < 70_000
+    assert exception["message"].endswith("… (10000000 bytes)")
+    assert exception["stacktrace"][-1]["function"] == "fail"
+
+
+def test_local_variables_are_left_out_unless_they_are_asked_for(client: Recorder) -> None:
+    exception = arrived(client, raised(fail))
+    assert all("locals" not in frame for frame in exception["stacktrace"])

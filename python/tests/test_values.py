@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import array
 import collections
+import ctypes
 import dataclasses
 import datetime
 import decimal
 import enum
 import fractions
+import ipaddress
+import itertools
 import pathlib
+import re
+import shelve
+import sys
 import types
 import uuid
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import pytest
 
@@ -51,6 +59,71 @@ class Point(NamedTuple):
 class Order:
     id: int
     tags: list[str]
+
+
+@dataclasses.dataclass
+class Account:
+    kind: ClassVar[str] = "account"
+    name: str
+    pin: str = dataclasses.field(repr=False)
+    limit: int = dataclasses.field(default=5, init=False)
+
+    @property
+    def balance(self) -> int:
+        raise AssertionError("a property is not a member")
+
+
+class Slotted:
+    __slots__ = ("a", "missing")
+
+    def __init__(self) -> None:
+        self.a = 1
+
+    def __repr__(self) -> str:
+        return "<Slotted>"
+
+
+# Its second member was never set.
+Partial = dataclasses.make_dataclass("Partial", [("a", int), ("missing", int)])
+Partial.__init__ = lambda self: setattr(self, "a", 1)
+
+
+class Loud(dict):  # type: ignore[type-arg]
+    """A dict whose methods must not be asked: they may do anything."""
+
+    def _asked(self, *args: Any) -> Any:
+        raise AssertionError("asked")
+
+    keys = items = values = __iter__ = __getitem__ = copy = _asked
+
+    def __len__(self) -> int:
+        return 10**9
+
+
+class LoudList(list):  # type: ignore[type-arg]
+    def __iter__(self) -> Any:
+        raise AssertionError("asked")
+
+    def __len__(self) -> int:
+        return 10**9
+
+
+class LoudSet(set):  # type: ignore[type-arg]
+    def __iter__(self) -> Any:
+        raise AssertionError("asked")
+
+
+class Pairs(Mapping):  # type: ignore[type-arg]
+    def __getitem__(self, key: str) -> int:
+        return int(key)
+
+    def __iter__(self) -> Iterator[str]:
+        yield "1"
+        yield "2"
+        raise OSError("the rest is gone")
+
+    def __len__(self) -> int:
+        return -1
 
 
 class Silent:
@@ -136,6 +209,33 @@ MATRIX: list[tuple[Any, Any]] = [
     (int, "<class 'int'>"),
     (Silent(), "<unprintable Silent>"),
     (NoText(), "<unprintable NoText>"),
+    (datetime.time(1, 2, tzinfo=UTC), "01:02:00+00:00"),
+    (Account("a", "1234"), {"name": "a", "limit": 5}),
+    (Partial(), {"a": 1}),
+    (Slotted(), "<Slotted>"),
+    (Loud(a=1), {"a": 1}),
+    (LoudList([1, 2]), [1, 2]),
+    (LoudSet({1}), [1]),
+    (Pairs(), {"1": 1, "2": 2, "…": "<ended by OSError>"}),
+    (collections.ChainMap({"a": 1}, {"b": 2}), {"b": 2, "a": 1}),
+    (collections.Counter("aab"), {"a": 2, "b": 1}),
+    ({"k": 1}.items(), [["k", 1]]),
+    (collections.OrderedDict(k=1).items(), [["k", 1]]),
+    (array.array("i", [1, 2]), [1, 2]),
+    (memoryview(array.array("B", [97, 98])), "ab"),
+    ({b"password": "x", b"\xff": 1}, {"password": "[REDACTED]", "b'\\xff'": 1}),
+    ({Text("k"): 1, 1.5: 2, True: 3}, {"k": 1, "1.5": 2, "True": 3}),
+    ([{"password": "x", "after": 1}], [{"password": "[REDACTED]", "after": 1}]),
+    ({"deep": [{"User-Password": {"a": 1}}], "z": 2}, {"deep": [{"User-Password": "[REDACTED]"}], "z": 2}),
+    (re.compile("a+"), "re.compile('a+')"),
+    (ipaddress.ip_address("::1"), "::1"),
+    (ipaddress.ip_network("10.0.0.0/8"), "10.0.0.0/8"),
+    (..., "Ellipsis"),
+    (NotImplemented, "NotImplemented"),
+    (ctypes.c_int(5), "c_int(5)"),
+    (slice(1, 2), "slice(1, 2, None)"),
+    (Account, f"<class '{__name__}.Account'>"),
+    ((n for n in ()), "<generator <genexpr>>"),
     ([1, Silent(), 2], [1, "<unprintable Silent>", 2]),
     ({Silent(): 1}, {"<unprintable Silent>": 1}),
 ]
@@ -160,6 +260,87 @@ def fields_of(server: Recorder, **fields: Any) -> dict[str, Any]:
     arrived = server.wait_for(before + 1)[before]["fields"]
     assert isinstance(arrived, dict)
     return arrived
+
+
+def test_an_iterator_is_where_it_was(client: Recorder) -> None:
+    def numbers() -> Iterator[int]:
+        yield 1
+        yield 2
+
+    async def later() -> None: ...
+
+    generator, mapped, coroutine = numbers(), map(str, [1, 2]), later()
+    endless = itertools.count()
+    fields = fields_of(client, generator=generator, mapped=mapped, endless=endless, coroutine=coroutine)
+    coroutine.close()
+    name = "test_an_iterator_is_where_it_was.<locals>."
+    assert fields["generator"] == f"<generator {name}numbers>"
+    assert fields["coroutine"] == f"<coroutine {name}later>"
+    assert fields["mapped"].startswith("<map object")
+    assert fields["endless"] == "count(0)"
+    assert (list(generator), list(mapped), next(endless)) == ([1, 2], ["1", "2"], 0)
+
+
+def test_a_mapping_that_is_a_file_is_not_read(client: Recorder, tmp_path: pathlib.Path) -> None:
+    with shelve.open(str(tmp_path / "shelf")) as shelf:
+        shelf["a"] = 1
+        assert fields_of(client, v=shelf)["v"] == "<DbfilenameShelf>"
+
+
+def test_a_mapping_without_end_is_cut(client: Recorder) -> None:
+    class Endless(Pairs):
+        def __iter__(self) -> Iterator[str]:
+            return map(str, itertools.count())
+
+    arrived = fields_of(client, v=Endless())["v"]
+    assert arrived["0"] == 0
+    assert arrived["…"] == "<record too large>"
+
+
+def test_what_looks_like_something_else_is_written_as_text(client: Recorder) -> None:
+    class Anything(type):
+        def __getattr__(cls, name: str) -> Any:
+            return 5
+
+    class Odd(metaclass=Anything):
+        def __getattr__(self, name: str) -> Any:
+            raise AssertionError("asked")
+
+        def __str__(self) -> str:
+            return "odd"
+
+    class Claims:
+        @property
+        def __class__(self) -> Any:
+            raise AssertionError("asked")
+
+        def __str__(self) -> str:
+            return "claims"
+
+    assert fields_of(client, odd=Odd(), claims=Claims()) == {"odd": "odd", "claims": "claims"}
+
+
+def test_binary_data_of_any_size_is_cut_before_it_is_copied(client: Recorder) -> None:
+    size = 50_000_000
+    fields = fields_of(client, text=bytes(b"a" * size))
+    assert fields["text"].startswith("aaaa")
+    assert fields["text"].endswith(f"… ({size} bytes)")
+    assert fields_of(client, v=bytearray(b"\xff" * size))["v"].endswith(f"… ({size} bytes)")
+    assert fields_of(client, v=memoryview(bytes(size)))["v"] == f"<memoryview of {size} bytes>"
+    # A character is not cut in two.
+    assert "ü… (" in fields_of(client, v="ü".encode() * 1_000_000)["v"]
+
+
+def test_an_integer_of_any_size_costs_no_more_than_its_text(client: Recorder) -> None:
+    assert fields_of(client, v=10**4000)["v"] == "1" + "0" * 4000
+    assert fields_of(client, v=1 << 1_000_000)["v"].startswith("0x1000")
+    assert fields_of(client, v=1 << 10_000_000)["v"] == "<integer of 10000001 bits>"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="StrEnum is new in 3.11")
+def test_a_text_that_is_an_enum_is_a_key_by_its_value(client: Recorder) -> None:
+    key = enum.StrEnum("Key", {"SECRET": "pass-word"}).SECRET  # type: ignore[attr-defined]
+    assert fields_of(client, v={key: 1})["v"] == {"pass-word": "[REDACTED]"}
 
 
 def depth_of(value: Any) -> int:

@@ -21,6 +21,7 @@ mod json;
 pub mod limits;
 mod line;
 mod metrics;
+mod normalised;
 pub mod panics;
 mod pipeline;
 mod random;

@@ -9,12 +9,12 @@ use std::{
     sync::Arc,
 };
 
-use millpond_record::json::{write_f64, write_i64, write_string, write_u64};
+use millpond_record::json::{Reader, write_f64, write_i64, write_string, write_u64};
 
-use crate::{SpanId, Timestamp, TraceId, content::Policy, json::Json};
+use crate::{SpanId, Timestamp, TraceId, content::Policy, json::Json, normalised};
 
 /// Written in place of what is nested deeper than a record may be.
-const TOO_DEEP: &str = "[TOO DEEP]";
+pub(crate) const TOO_DEEP: &str = "[TOO DEEP]";
 
 /// Something that can be the value of a field.
 ///
@@ -121,6 +121,15 @@ impl<'a> ValueWriter<'a> {
         self.out.display(format_args!("{value}"), self.policy);
     }
 
+    /// A value that was written as JSON before, by the same rules as here: well formed, no white space between its
+    /// tokens, nothing escaped that need not be. That is taken on trust; keys, depth and texts are not.
+    pub fn normalised_json(self, json: &str) {
+        if self.policy.checks_texts {
+            return normalised::replay(&mut Reader::new(json), self);
+        }
+        normalised::copy(json, self.out, self.policy, self.levels_left);
+    }
+
     /// An array of what `write` puts into it.
     pub fn array(self, write: impl FnOnce(&mut ArrayWriter<'_>)) {
         let Some(levels_left) = self.levels_left.checked_sub(1) else {
@@ -194,6 +203,19 @@ impl ObjectWriter<'_> {
         write_string(&mut self.out.text, key);
         self.out.text.push(':');
         self.out.member(key, self.policy, self.levels_left, write);
+    }
+
+    /// Appends the members of an object that was written as JSON before: see [`ValueWriter::normalised_json`].
+    pub fn normalised_members(&mut self, json: &str) {
+        if self.policy.checks_texts {
+            return normalised::replay_members(&mut Reader::new(json), self);
+        }
+        let members = json.strip_prefix('{').and_then(|json| json.strip_suffix('}'));
+        let Some(members) = members.filter(|members| !members.is_empty()) else { return };
+        if std::mem::replace(&mut self.started, true) {
+            self.out.text.push(',');
+        }
+        normalised::copy(members, self.out, self.policy, self.levels_left);
     }
 }
 

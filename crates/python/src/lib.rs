@@ -2,6 +2,7 @@
 //! logs; the engine's errors become exceptions. What is logged, with which settings, and when it is flushed, is decided
 //! in Python. Forks are the engine's own business.
 
+mod array;
 mod attributes;
 mod client;
 mod exception;
@@ -14,6 +15,7 @@ mod kind;
 mod limits;
 mod log_stream;
 mod names;
+mod object;
 mod options;
 mod read;
 mod record;

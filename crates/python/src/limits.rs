@@ -19,6 +19,33 @@ pub(crate) const FRAMES_MAX: usize = 100;
 /// attributes (13 of 4 KiB).
 pub(crate) const VALUES_BYTES_MAX: usize = RECORD_BYTES_MAX - (64 << 10);
 
+/// Most elements that are written of an array, column or table: what numpy prints of one.
+pub(crate) const ARRAY_ELEMENTS_MAX: usize = 1000;
+
+/// Largest integer whose digits are decimal, in bits: 4,300 digits.
+pub(crate) const INTEGER_BITS_MAX: usize = 14_284;
+
+/// Longest message of an exception, in bytes of JSON: there must be room for its frames.
+pub(crate) const EXCEPTION_MESSAGE_BYTES_MAX: usize = 64 << 10;
+
+/// Most notes of one exception, each cut at 4 KiB of JSON.
+pub(crate) const NOTES_MAX: usize = 32;
+pub(crate) const NOTE_BYTES_MAX: usize = 4 << 10;
+
+/// Frames of one traceback whose local variables are written where that is asked for: the innermost ones, where it
+/// happened.
+pub(crate) const LOCALS_FRAMES_MAX: usize = 16;
+
+/// Most local variables of one frame.
+pub(crate) const LOCALS_MAX: usize = 50;
+
+/// Where a local variable is cut, in bytes of JSON. With the two above, the variables of one exception take up to
+/// 400 KiB, less than half of a record.
+pub(crate) const LOCAL_BYTES_MAX: usize = 512;
+
+/// Levels of a local variable: its members and theirs.
+pub(crate) const LOCAL_DEPTH_MAX: usize = 2;
+
 /// JSON writes one byte as six at the worst (`\u0000`).
 pub(crate) const ESCAPE_FACTOR_MAX: usize = 6;
 

@@ -122,7 +122,7 @@ impl Record<'_, '_> {
         fits
     }
 
-    fn exception(&mut self, exc_info: &Bound<'_, PyAny>, _with_locals: bool) -> PyResult<()> {
+    fn exception(&mut self, exc_info: &Bound<'_, PyAny>, with_locals: bool) -> PyResult<()> {
         if exc_info.is_none() {
             return Ok(());
         }
@@ -132,7 +132,7 @@ impl Record<'_, '_> {
         };
         let Some(found) = found else { return Ok(()) };
         with_scratch(|scratch| {
-            exception::write(&mut Writer::new(scratch, self.room), &found)?;
+            exception::write(&mut Writer::new(scratch, self.room), &found, with_locals)?;
             self.room = self.room.saturating_sub(scratch.len());
             self.line.exception_with(|object| Json(scratch).members_into(object));
             Ok(())

@@ -11,14 +11,16 @@ use pyo3::{
     intern,
     prelude::*,
     types::{
-        PyBool, PyBytes, PyDict, PyFloat, PyInt, PyIterator, PyList, PyMapping, PyString, PyTuple,
+        PyBool, PyByteArray, PyBytes, PyDict, PyFloat, PyInt, PyIterator, PyList, PySlice,
+        PyString, PyTuple,
     },
 };
 
 use crate::{
-    exception,
+    array, exception,
     kind::{self, Kind},
-    limits::{ESCAPE_FACTOR_MAX, VALUE_DEPTH_MAX},
+    limits::{ESCAPE_FACTOR_MAX, INTEGER_BITS_MAX, VALUE_DEPTH_MAX, VALUES_BYTES_MAX},
+    object,
 };
 
 /// Written in place of what a limit leaves out.
@@ -31,6 +33,9 @@ pub(crate) struct Writer<'a> {
     pub(crate) out: &'a mut String,
     /// Length of `out` from which on values are left out.
     end: usize,
+    /// Written in place of these.
+    too_large: &'static str,
+    depth_max: usize,
     /// Addresses of the containers that are open around the next value.
     open: Vec<usize>,
 }
@@ -39,7 +44,25 @@ impl<'a> Writer<'a> {
     /// A writer with room for so many bytes more.
     pub(crate) fn new(out: &'a mut String, room: usize) -> Self {
         let end = out.len().saturating_add(room);
-        Self { out, end, open: Vec::new() }
+        Self { out, end, too_large: TOO_LARGE, depth_max: VALUE_DEPTH_MAX, open: Vec::new() }
+    }
+
+    /// Writes something that may take only so many bytes and levels.
+    pub(crate) fn limited<R>(
+        &mut self,
+        bytes: usize,
+        levels: usize,
+        write: impl FnOnce(&mut Self) -> R,
+    ) -> R {
+        let before = (self.end, self.too_large, self.depth_max);
+        let end = self.out.len().saturating_add(bytes);
+        if end < self.end {
+            (self.end, self.too_large) = (end, "…");
+        }
+        self.depth_max = self.depth_max.min(self.open.len().saturating_add(levels));
+        let result = write(self);
+        (self.end, self.too_large, self.depth_max) = before;
+        result
     }
 
     /// Whether the record has room for more.
@@ -55,7 +78,7 @@ impl<'a> Writer<'a> {
     /// Writes one value. Fails only with an exception that is no `Exception`; the text is then of no use.
     pub(crate) fn value(&mut self, value: &Bound<'_, PyAny>) -> PyResult<()> {
         if self.full() {
-            write_string(self.out, TOO_LARGE);
+            write_string(self.out, self.too_large);
             return Ok(());
         }
         let start = self.out.len();
@@ -94,10 +117,10 @@ impl<'a> Writer<'a> {
             return self.nested(value, |writer| writer.dict(dict));
         }
         if let Ok(list) = value.cast_exact::<PyList>() {
-            return self.nested(value, |writer| writer.array(list.iter().map(Ok)));
+            return self.nested(value, |writer| writer.array(list.iter()));
         }
         if let Ok(tuple) = value.cast_exact::<PyTuple>() {
-            return self.nested(value, |writer| writer.array(tuple.iter().map(Ok)));
+            return self.nested(value, |writer| writer.array(tuple.iter()));
         }
         self.by_kind(value, kind::of(value))
     }
@@ -111,38 +134,73 @@ impl<'a> Writer<'a> {
                 write_f64(self.out, value.cast::<PyFloat>()?.value());
                 Ok(())
             }
-            Kind::Dict => self.nested(value, |writer| writer.dict(value.cast::<PyDict>()?)),
-            Kind::List | Kind::Tuple | Kind::Iterable => {
-                self.nested(value, |writer| writer.array(PyIterator::from_object(value)?))
+            Kind::Dict => self.nested(value, |writer| {
+                let items = kind::snapshot(value, intern!(py, "items"))?;
+                writer.members(py, items.iter().map(|item| item.extract()))
+            }),
+            Kind::List => self.nested(value, |writer| writer.array(value.cast::<PyList>()?.iter())),
+            Kind::Tuple => {
+                self.nested(value, |writer| writer.array(value.cast::<PyTuple>()?.iter()))
             }
-            Kind::NamedTuple => self.nested(value, |writer| {
-                let names = kind::field_names(value)?;
-                let values = value.cast::<PyTuple>()?;
-                writer.members(names.iter().zip(values.iter()).map(Ok))
+            Kind::Elements => self.nested(value, |writer| {
+                let elements = kind::snapshot(value, intern!(py, "__iter__"))?;
+                writer.array(elements.iter())
             }),
+            // Not a list of them, which may have no end.
             Kind::Mapping => self.nested(value, |writer| {
-                let items = value.cast::<PyMapping>()?.items()?;
-                writer.members(items.iter().map(|item| item.extract()))
+                let items = PyIterator::from_object(&value.call_method0(intern!(py, "items"))?)?;
+                writer.members(py, items.map(|item| item?.extract()))
             }),
-            Kind::Dataclass => self.nested(value, |writer| {
-                let dataclasses = py.import(intern!(py, "dataclasses"))?;
-                let fields = dataclasses.call_method1(intern!(py, "fields"), (value,))?;
-                writer.members(PyIterator::from_object(&fields)?.map(|field| {
-                    let name = field?.getattr(intern!(py, "name"))?;
-                    let member = value.getattr(name.cast::<PyString>()?)?;
-                    Ok((name, member))
-                }))
-            }),
+            Kind::NamedTuple => self.nested(value, |writer| object::named_tuple(writer, value)),
+            Kind::Dataclass | Kind::Attrs | Kind::Pydantic => {
+                self.nested(value, |writer| object::write(writer, value, kind))
+            }
+            Kind::Row => self.nested(value, |writer| object::row(writer, value)),
+            Kind::Array | Kind::Column | Kind::Table | Kind::Remote => {
+                self.nested(value, |writer| array::write(writer, value, kind))
+            }
             Kind::Enum => {
                 self.nested(value, |writer| writer.value(&value.getattr(intern!(py, "value"))?))
             }
+            Kind::Exception => self.nested(value, |writer| exception::write_value(writer, value)),
+            _ => self.text_of(value, kind),
+        }
+    }
+
+    /// The kinds that are one text or number.
+    fn text_of(&mut self, value: &Bound<'_, PyAny>, kind: Kind) -> PyResult<()> {
+        let py = value.py();
+        match kind {
             Kind::Time => {
                 let text = value.call_method0(intern!(py, "isoformat"))?;
                 self.string(text.cast::<PyString>()?)
             }
             Kind::Bytes => self.bytes(value),
-            Kind::Exception => self.nested(value, |writer| exception::write(writer, value)),
-            Kind::Text => self.string(&value.str()?),
+            Kind::MemoryView => self.memory_view(value),
+            Kind::Scalar => {
+                let item = value.call_method0(intern!(py, "item"))?;
+                // A number that Python has none for is its own item.
+                if kind::of(&item) == Kind::Scalar {
+                    return self.string(&value.str()?);
+                }
+                self.nested(value, |writer| writer.value(&item))
+            }
+            Kind::Missing => {
+                self.out.push_str("null");
+                Ok(())
+            }
+            Kind::Generator => {
+                let name = text(&value.getattr(intern!(py, "__qualname__"))?)?;
+                self.text(&format!("<{} {name}>", kind::type_name(value)));
+                Ok(())
+            }
+            Kind::Lazy => {
+                let name = object::lazy(value)?;
+                self.text(&name);
+                Ok(())
+            }
+            Kind::Proxy => self.string(&value.repr()?),
+            _ => self.string(&value.str()?),
         }
     }
 
@@ -153,7 +211,7 @@ impl<'a> Writer<'a> {
         write: impl FnOnce(&mut Self) -> PyResult<()>,
     ) -> PyResult<()> {
         let address = value.as_ptr() as usize;
-        if self.open.len() >= VALUE_DEPTH_MAX {
+        if self.open.len() >= self.depth_max {
             write_string(self.out, TOO_DEEP);
             return Ok(());
         }
@@ -170,28 +228,37 @@ impl<'a> Writer<'a> {
     }
 
     /// A copy is walked: a value's `__str__`, or another thread while that runs, may change the dict.
-    fn dict(&mut self, dict: &Bound<'_, PyDict>) -> PyResult<()> {
+    pub(crate) fn dict(&mut self, dict: &Bound<'_, PyDict>) -> PyResult<()> {
         if dict.is_empty() {
             self.out.push_str("{}");
             return Ok(());
         }
         let copy = dict.copy()?;
-        self.members(copy.iter().map(Ok))
+        self.members(dict.py(), copy.iter().map(Ok))
     }
 
-    fn members<'py>(
+    /// A source that fails on the way ends there: what was written stays.
+    pub(crate) fn members<'py>(
         &mut self,
+        py: Python<'py>,
         members: impl Iterator<Item = PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)>>,
     ) -> PyResult<()> {
         self.out.push('{');
         for (place, member) in members.enumerate() {
-            let (key, value) = member?;
             if place > 0 {
                 self.out.push(',');
             }
+            let (key, value) = match member {
+                Ok(member) => member,
+                Err(error) => {
+                    self.out.push_str("\"…\":");
+                    self.interrupted(error, py)?;
+                    break;
+                }
+            };
             if self.full() {
                 self.out.push_str("\"…\":");
-                write_string(self.out, TOO_LARGE);
+                write_string(self.out, self.too_large);
                 break;
             }
             self.key(&key)?;
@@ -201,17 +268,14 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn array<'py>(
-        &mut self,
-        elements: impl Iterator<Item = PyResult<Bound<'py, PyAny>>>,
-    ) -> PyResult<()> {
+    fn array<'py>(&mut self, elements: impl Iterator<Item = Bound<'py, PyAny>>) -> PyResult<()> {
         self.out.push('[');
         for (place, element) in elements.enumerate() {
             if place > 0 {
                 self.out.push(',');
             }
             let full = self.full();
-            self.value(&element?)?;
+            self.value(&element)?;
             if full {
                 break;
             }
@@ -220,11 +284,26 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Writes a key of any type, and the colon.
+    /// Says in place of the rest why there is none.
+    fn interrupted(&mut self, error: PyErr, py: Python<'_>) -> PyResult<()> {
+        let name = kind::type_name(error.value(py));
+        guard(py, error)?;
+        self.text(&format!("<ended by {name}>"));
+        Ok(())
+    }
+
+    /// Writes a key of any type, and the colon. Bytes are the text that they are, so that a secret is known by its
+    /// name.
     pub(crate) fn key(&mut self, key: &Bound<'_, PyAny>) -> PyResult<()> {
-        match key.cast_exact::<PyString>() {
-            Ok(key) => self.string(key)?,
-            Err(_) => write_string(self.out, &text(key)?),
+        if let Ok(key) = key.cast::<PyString>() {
+            self.string(key)?;
+        } else if let Ok(key) = key.cast::<PyBytes>()
+            && std::str::from_utf8(key.as_bytes()).is_ok()
+        {
+            self.bytes(key)?;
+        } else {
+            let key = text(key)?;
+            self.text(&key);
         }
         self.out.push(':');
         Ok(())
@@ -247,13 +326,20 @@ impl<'a> Writer<'a> {
         if escaped <= room {
             return write_string(self.out, text);
         }
-        let kept = if escaped == text.len() + 2 { room } else { room / ESCAPE_FACTOR_MAX };
-        let kept = text.get(..text.floor_char_boundary(kept)).unwrap_or_default();
-        write_string(self.out, &format!("{kept}… ({} bytes)", text.len()));
+        self.cut(text, text.len());
     }
 
-    /// All digits. Above 4,300 of them Python refuses to write decimal ones (CVE-2020-10735): hexadecimal then, in
-    /// a string.
+    /// Writes as much of a text as fits, and how long all of it is.
+    fn cut(&mut self, text: &str, bytes: usize) {
+        let room = self.end.saturating_sub(self.out.len());
+        let is_plain = escaped_len(text) == text.len() + 2;
+        let kept = if is_plain { room } else { room / ESCAPE_FACTOR_MAX };
+        let kept = text.get(..text.floor_char_boundary(kept)).unwrap_or_default();
+        write_string(self.out, &format!("{kept}… ({bytes} bytes)"));
+    }
+
+    /// All digits: as a number if it has 128 bits or fewer, otherwise as text. From 4,300 digits on in hexadecimal:
+    /// decimal ones take Python ever longer, and it may refuse (CVE-2020-10735).
     fn integer(&mut self, integer: &Bound<'_, PyInt>) -> PyResult<()> {
         if let Ok(number) = integer.extract::<i64>() {
             write_i64(self.out, number);
@@ -264,31 +350,65 @@ impl<'a> Writer<'a> {
             return Ok(());
         }
         let py = integer.py();
+        // Not the methods of a subclass: `IntFlag` and the like write a name.
         let class = py.get_type::<PyInt>();
-        // Not the method of a subclass: `IntFlag` and the like write a name.
-        match class.call_method1(intern!(py, "__repr__"), (integer,)) {
-            Ok(digits) => {
-                let digits = digits.cast::<PyString>()?.encode_utf8()?;
-                self.out.push_str(&String::from_utf8_lossy(digits.as_bytes()));
-            }
-            Err(_) => {
-                let digits = class.call_method1(intern!(py, "__format__"), (integer, "#x"))?;
-                self.string(digits.cast::<PyString>()?)?;
-            }
+        let bits: usize = class.call_method1(intern!(py, "bit_length"), (integer,))?.extract()?;
+        if bits > VALUES_BYTES_MAX * 4 {
+            self.text(&format!("<integer of {bits} bits>"));
+            return Ok(());
         }
-        Ok(())
+        let format = if bits > INTEGER_BITS_MAX { "#x" } else { "d" };
+        let digits = class.call_method1(intern!(py, "__format__"), (integer, format))?;
+        with_text(digits.cast::<PyString>()?, |digits| {
+            match digits.parse::<i128>() {
+                Ok(_) => self.out.push_str(digits),
+                Err(_) => self.text(digits),
+            }
+            Ok(())
+        })
     }
 
-    /// Text if it is text, otherwise as Python would show it.
+    /// Text if it is text, otherwise as Python would show it. Only what may be written is looked at.
     fn bytes(&mut self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let room = self.end.saturating_sub(self.out.len());
+        if let Ok(bytes) = value.cast::<PyBytes>() {
+            let all = bytes.as_bytes();
+            return self.binary(value.py(), all.get(..room).unwrap_or(all), all.len());
+        }
+        // Its bytes may change at any time.
+        let all = value.cast::<PyByteArray>()?;
         let py = value.py();
-        let bytes = match value.cast::<PyBytes>() {
-            Ok(bytes) => bytes.clone(),
-            Err(_) => py.get_type::<PyBytes>().call1((value,))?.cast_into::<PyBytes>()?,
+        let part = all.as_any().get_item(PySlice::new(py, 0, isize::try_from(room)?, 1))?;
+        self.binary(py, &part.cast::<PyByteArray>()?.to_vec(), all.len())
+    }
+
+    fn memory_view(&mut self, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let py = value.py();
+        let bytes: usize = value.getattr(intern!(py, "nbytes"))?.extract()?;
+        if bytes > VALUES_BYTES_MAX {
+            self.text(&format!("<memoryview of {bytes} bytes>"));
+            return Ok(());
+        }
+        let copy = value.call_method0(intern!(py, "tobytes"))?;
+        self.bytes(&copy)
+    }
+
+    /// The beginning of so many bytes.
+    fn binary(&mut self, py: Python<'_>, head: &[u8], bytes: usize) -> PyResult<()> {
+        let is_whole = head.len() == bytes;
+        let text = match std::str::from_utf8(head) {
+            Ok(text) => text,
+            // A character that was cut in two.
+            Err(error) if error.error_len().is_none() && !is_whole => {
+                let valid = head.get(..error.valid_up_to()).unwrap_or_default();
+                std::str::from_utf8(valid).unwrap_or_default()
+            }
+            Err(_) => &utf8(&PyBytes::new(py, head).repr()?)?,
         };
-        match std::str::from_utf8(bytes.as_bytes()) {
-            Ok(text) => self.text(text),
-            Err(_) => self.string(&bytes.repr()?)?,
+        if is_whole {
+            self.text(text);
+        } else {
+            self.cut(text, bytes);
         }
         Ok(())
     }

@@ -192,8 +192,9 @@ def _rate(value: object, where: str, word: bool) -> float:
 
 def _flag(value: object, where: str, word: bool) -> bool:
     if word and isinstance(value, str):
-        known = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
-        value = known.get(value.lower(), value)
+        word_said = value.lower()
+        value = True if word_said in ("1", "true", "yes", "on") else value
+        value = False if word_said in ("0", "false", "no", "off") else value
     if not isinstance(value, bool):
         raise _wrong(where, value, "true or false")
     return value
@@ -229,7 +230,8 @@ def _mapping(value: object, where: str, _word: bool) -> dict[str, object]:
 
 
 def _callable(value: object, where: str, _word: bool) -> object:
-    if not callable(value):
+    function: Any = value
+    if not callable(function):
         raise _wrong(where, value, "a function")
     return value
 
@@ -237,7 +239,8 @@ def _callable(value: object, where: str, _word: bool) -> object:
 def _trace_source(value: object, where: str, _word: bool) -> object:
     if isinstance(value, str) and value.lower() in ("opentelemetry", "off"):
         return value.lower()
-    if not callable(value):
+    function: Any = value
+    if not callable(function):
         raise _wrong(where, value, "opentelemetry, off, or a function that returns trace id and span id, or None")
     return value
 
@@ -384,4 +387,5 @@ def _find(option: Option, arguments: Mapping[str, object], environment: Mapping[
 
 def documentation() -> str:
     """The options as lines of a docstring."""
-    return "\n".join(f"    :param {option.name}: {option.meaning}; default: {option.default_shown}." for option in OPTIONS)
+    lines = (f"    :param {option.name}: {option.meaning}; default: {option.default_shown}." for option in OPTIONS)
+    return "\n".join(lines)

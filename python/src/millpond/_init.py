@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from millpond._config import Options
     from millpond.middleware import RequestOptions
 
-    class InitOptions(Options, RequestOptions, total=False):
+    class _InitOptions(Options, RequestOptions, total=False):
         """Options of the client, and of the requests of ``app``."""
 
 
@@ -28,7 +28,7 @@ def init(
     *,
     capture_logging: bool = True,
     ignore_loggers: Collection[str] = (),
-    **options: Unpack[InitOptions],
+    **options: Unpack[_InitOptions],
 ) -> None:
     """Wires everything: starts sending, takes what goes through the stdlib's ``logging`` (at the levels that the
     application has set), logs the requests of ``app`` if one is given, and flushes at the end of the program.

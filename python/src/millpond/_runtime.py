@@ -98,7 +98,9 @@ class Runtime:
         """The seconds that were given, or those that the end of the program has."""
         if given is not None:
             return max(0.0, float(given))
-        return float(_native.DEFAULTS["shutdown_timeout_s"]) if self.settings is None else self.settings.shutdown_timeout_s
+        if self.settings is not None:
+            return self.settings.shutdown_timeout_s
+        return float(_native.DEFAULTS["shutdown_timeout_s"])
 
     def _after_fork_in_child(self) -> None:
         """Another thread may have held the lock; that thread is not here."""
