@@ -59,7 +59,9 @@ def test_many_requests_run_at_the_same_time(logs: LogServer, reading: millpond.A
     logs.wait(lambda: logs.left == 8, "closed connections")
 
 
-def test_a_call_that_takes_too_long_is_given_up_and_its_connection_closed(logs: LogServer, reading: millpond.AsyncClient) -> None:
+def test_a_call_that_takes_too_long_is_given_up_and_its_connection_closed(
+    logs: LogServer, reading: millpond.AsyncClient
+) -> None:
     logs.hangs = True
 
     async def main() -> None:
@@ -122,7 +124,9 @@ def test_all_pages_become_one_frame(logs: LogServer, reading: millpond.AsyncClie
     asyncio.run(main())
 
 
-def test_a_stream_gives_what_is_stored_from_now_on_and_breaks_unseen(logs: LogServer, reading: millpond.AsyncClient) -> None:
+def test_a_stream_gives_what_is_stored_from_now_on_and_breaks_unseen(
+    logs: LogServer, reading: millpond.AsyncClient
+) -> None:
     async def main() -> None:
         async with reading.stream(resume_after="0") as stream:
             logs.add()
@@ -237,7 +241,9 @@ def test_a_second_loop_goes_on_with_a_stream_of_the_first(logs: LogServer, readi
     assert no_thread_is_left()
 
 
-def test_a_loop_that_is_closed_in_the_middle_of_a_request_does_no_harm(logs: LogServer, reading: millpond.AsyncClient) -> None:
+def test_a_loop_that_is_closed_in_the_middle_of_a_request_does_no_harm(
+    logs: LogServer, reading: millpond.AsyncClient
+) -> None:
     logs.hangs = True
     loop = asyncio.new_event_loop()
     task = loop.create_task(reading.query())
@@ -263,7 +269,9 @@ def test_an_answer_for_a_loop_that_is_closed_is_dropped(logs: LogServer, reading
     assert no_thread_is_left()
 
 
-def test_a_server_in_trouble_can_be_told_from_one_of_another_opinion(logs: LogServer, reading: millpond.AsyncClient) -> None:
+def test_a_server_in_trouble_can_be_told_from_one_of_another_opinion(
+    logs: LogServer, reading: millpond.AsyncClient
+) -> None:
     logs.refuse(503, "overloaded", "later")
 
     async def main() -> None:

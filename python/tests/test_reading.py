@@ -49,7 +49,9 @@ def least(**record: Any) -> Log:
 # What is asked for
 
 
-def test_a_query_asks_for_what_it_describes_with_the_key_of_the_client(logs: LogServer, reading: millpond.Client) -> None:
+def test_a_query_asks_for_what_it_describes_with_the_key_of_the_client(
+    logs: LogServer, reading: millpond.Client
+) -> None:
     reading.query(
         '"a+b" & c:ü #1%',
         level=logging.WARNING,

@@ -6,6 +6,7 @@ from django.apps import AppConfig
 
 import millpond
 from millpond.django._options import split
+from millpond.middleware import ACCESS_LOGGERS
 
 
 class MillpondConfig(AppConfig):
@@ -18,4 +19,6 @@ class MillpondConfig(AppConfig):
     def ready(self) -> None:
         """Calls ``millpond.init``."""
         options, _ = split()
-        millpond.init(**options)
+        # What Django says of requests, the middleware says better.
+        ignored = [*ACCESS_LOGGERS, *options.pop("ignore_loggers", ())]
+        millpond.init(ignore_loggers=ignored, **options)
