@@ -11,8 +11,9 @@ import pytest
 
 import millpond
 from recorder import Recorder
+from running import Start
 
-collect_ignore = ["recorder.py"]
+collect_ignore = ["recorder.py", "running.py"]
 
 
 @pytest.fixture(autouse=True)
@@ -72,3 +73,11 @@ class Program:
 @pytest.fixture
 def program(server: Recorder, tmp_path: Path) -> Program:
     return Program(server, tmp_path)
+
+
+@pytest.fixture
+def start(server: Recorder, tmp_path: Path) -> Iterator[Start]:
+    """Starts programs; what still runs when the test ends is killed."""
+    starting = Start(server, tmp_path)
+    yield starting
+    starting.close()

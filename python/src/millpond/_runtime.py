@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from millpond import _native
+from millpond._celery import at_child_exit
 from millpond._config import SHUTDOWN_TIMEOUT_S, Settings, settings_from
 
 _Log = Callable[..., None]
@@ -28,6 +29,7 @@ class _Runtime:
         "_before_init",
         "_exit_deadline",
         "_hooked",
+        "_hooked_celery",
         "_hooked_multiprocessing",
         "_lock",
         "client",
@@ -40,6 +42,7 @@ class _Runtime:
         self._before_init = 0
         self._exit_deadline: float | None = None
         self._hooked = False
+        self._hooked_celery = False
         self._hooked_multiprocessing = False
         self.client: _native.Client | None = None
         self.settings: Settings | None = None
@@ -67,7 +70,7 @@ class _Runtime:
             if not self._hooked:
                 self._hooked = True
                 atexit.register(self.exit_flush)
-                os.register_at_fork(after_in_child=self._after_fork_in_child)
+                os.register_at_fork(before=self._hook_celery, after_in_child=self._after_fork_in_child)
                 self._hook_multiprocessing()
         if before is not None:
             before.close(settings.shutdown_timeout_s)
@@ -106,6 +109,11 @@ class _Runtime:
         self._lock = threading.Lock()
         self._exit_deadline = None
         self._hook_multiprocessing()
+
+    def _hook_celery(self) -> None:
+        """Before a fork and not after it: another thread may hold a lock of Celery's, and would not be in the child."""
+        if not self._hooked_celery:
+            self._hooked_celery = at_child_exit(self.exit_flush)
 
     def _hook_multiprocessing(self) -> None:
         """Children of multiprocessing leave by ``os._exit``, which runs no atexit functions, only their own."""
