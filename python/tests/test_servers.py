@@ -52,21 +52,28 @@ async def application(scope, receive, send):
 app = ASGIMiddleware(application, skip_paths=[f"/{n}" for n in range(100)])
 """
 
+#: A worker that is told to end while it starts may miss that.
+GUNICORN = """
+def post_worker_init(worker):
+    print("ready", worker.pid)
+"""
+
 UVICORN = "uvicorn_worker.UvicornWorker"
 #: Nothing is sent but by a flush: what arrives, an exit has waited for.
 PATIENT = {"MILLPOND_BATCH_AGE_S": "600"}
 
 
-def gunicorn(start: Start, worker: str, *options: str, **environment: str) -> tuple[Running, int]:
+def gunicorn(
+    start: Start, worker: str, *options: str, workers: int = 1, **environment: str
+) -> tuple[Running, int]:
     pytest.importorskip("gunicorn")
     if worker == UVICORN:
         pytest.importorskip("uvicorn_worker")
     start.file("served.py", ASGI if worker == UVICORN else WSGI)
-    running = start(
-        *("-m", "gunicorn", "--bind", "127.0.0.1:0", "--worker-class", worker, "--no-control-socket", *options),
-        "served:app",
-        **environment,
-    )
+    start.file("gunicorn.conf.py", GUNICORN)
+    always = ["--bind", "127.0.0.1:0", "--worker-class", worker, "--workers", str(workers), "--no-control-socket"]
+    running = start("-m", "gunicorn", *always, *options, "served:app", **environment)
+    running.wait_for_output(r"ready \d+", workers)
     (port,) = running.wait_for_output(r"Listening at: http://127\.0\.0\.1:(\d+)")
     return running, int(port)
 
@@ -94,8 +101,7 @@ def test_workers_of_gunicorn_deliver_when_they_are_told_to_end(
     start: Start, server: Recorder, worker: str, preload: bool
 ) -> None:
     options = ["--preload"] if preload else []
-    running, port = gunicorn(start, worker, "--workers", "2", *options, **PATIENT)
-    running.wait_for_output(r"Booting worker with pid: (\d+)", 2)
+    running, port = gunicorn(start, worker, *options, workers=2, **PATIENT)
     ask(port, range(20))
     assert running.stop() == 0, running.output
     # Who dies by a signal after the lifespan (the workers of uvicorn) can't be waited for longer than that.
@@ -109,7 +115,7 @@ def test_a_reload_of_gunicorn_loses_nothing_of_the_workers_before(
     start: Start, server: Recorder, preload: bool
 ) -> None:
     options = ["--preload"] if preload else []
-    running, port = gunicorn(start, "sync", "--workers", "1", *options, **PATIENT)
+    running, port = gunicorn(start, "sync", *options, **PATIENT)
     before = ask(port, range(5))
     running.tell(signal.SIGHUP)
     asked = [5]
@@ -126,7 +132,7 @@ def test_a_reload_of_gunicorn_loses_nothing_of_the_workers_before(
 
 @pytest.mark.parametrize("worker", ["sync", "gthread"])
 def test_workers_that_are_recycled_deliver_first(start: Start, server: Recorder, worker: str) -> None:
-    running, port = gunicorn(start, worker, "--workers", "1", "--max-requests", "4", **PATIENT)
+    running, port = gunicorn(start, worker, "--max-requests", "4", **PATIENT)
     answered = ask(port, range(16))
     assert len(answered) >= 3
     assert running.stop() == 0, running.output
@@ -141,11 +147,11 @@ def test_what_a_killed_worker_had_spooled_is_delivered_by_the_next_one(
     spool = tmp_path / "spool"
     options = ["--preload"] if preload else []
     server.status = 503
-    running, port = gunicorn(start, "sync", "--workers", "1", *options, MILLPOND_SPOOL_DIR=str(spool))
+    running, port = gunicorn(start, "sync", *options, MILLPOND_SPOOL_DIR=str(spool))
     (worker,) = ask(port, range(10))
     eventually(lambda: is_spooled(spool, "GET /9"), lambda: running.output, running)
     os.kill(int(worker), signal.SIGKILL)
-    running.wait_for_output(r"Booting worker with pid: (\d+)", 2)
+    running.wait_for_output(r"ready \d+", 2)
     server.status = 200
     (successor,) = ask(port, range(10, 12))
     assert successor != worker

@@ -17,6 +17,7 @@ from typing import Any
 from millpond import _native
 from millpond._celery import at_child_exit
 from millpond._config import SHUTDOWN_TIMEOUT_S, Settings, settings_from
+from millpond._gevent import patiently
 
 _Log = Callable[..., None]
 
@@ -79,7 +80,7 @@ class _Runtime:
         return self.client is not None and self.client.enabled(severity)
 
     def flush(self, timeout_s: float) -> bool:
-        return True if self.client is None else self.client.flush(timeout_s)
+        return True if self.client is None else patiently(self.client.flush, timeout_s)
 
     def close(self, timeout_s: float) -> bool:
         """The closed client stays, to count what still comes; the next ``init`` replaces it."""
