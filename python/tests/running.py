@@ -25,6 +25,19 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 needs_spool = pytest.mark.xfail(reason="init does not read MILLPOND_SPOOL_DIR", strict=True)
 
 
+#: Where the pages of the package's documentation are.
+DOCS = Path(__file__).parents[2] / "docs" / "python"
+_FILE = re.compile(r"^```python\n(# ([\w./-]+\.py)\n.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def files_of_page(name: str) -> dict[str, str]:
+    """The programs of ``docs/python/NAME.md``: blocks that begin with the name of a file."""
+    if not DOCS.is_dir():
+        pytest.skip("the documentation is not part of an installed package")
+    text = (DOCS / f"{name}.md").read_text(encoding="utf-8")
+    return {file: code for code, file in _FILE.findall(text)}
+
+
 class Running:
     """One program and all that it starts, which ends with the test. Its output goes to a file."""
 

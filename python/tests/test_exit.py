@@ -78,7 +78,12 @@ for n in range(100): log.info(f"record {n}")
 @pytest.mark.parametrize("endpoint", ["refused", "silent"])
 @pytest.mark.parametrize(
     ("ending", "status"),
-    [("", 0), ("sys.exit(3)", 3), ("raise RuntimeError", 1), ("threading.Thread(target=log.info, args=('t',)).start()", 0)],
+    [
+        ("", 0),
+        ("sys.exit(3)", 3),
+        ("raise RuntimeError", 1),
+        ("threading.Thread(target=log.info, args=('t',)).start()", 0),
+    ],
     ids=["end", "sys.exit", "uncaught", "thread"],
 )
 def test_a_server_that_was_never_there_holds_the_exit_up_for_its_time_out_only(

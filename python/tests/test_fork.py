@@ -26,6 +26,7 @@ def wait(pid):
 """
 
 MODULE = """
+import signal
 import millpond
 millpond.init(batch_age_s=600)
 log = millpond.get_logger("work")
@@ -43,8 +44,6 @@ def forever(number):
     log.info(f"work {number}")
     while True:
         signal.pause()
-
-import signal
 """
 
 
@@ -112,19 +111,18 @@ def test_a_pool_that_is_terminated_leaves_the_rest_in_the_spool(
 ) -> None:
     spool = tmp_path / "spool"
     code = """
-import multiprocessing, sys, warnings
+import multiprocessing, signal, warnings
 warnings.simplefilter("ignore", DeprecationWarning)
 import work
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
 with multiprocessing.get_context("fork").Pool(2) as pool:
     pool.map_async(work.forever, range(2))
-    print("started")
-    sys.stdin.readline()
+    signal.sigwait([signal.SIGUSR1])
 """
     start.file("work.py", MODULE)
-    start.file("program.py", code.replace("sys.stdin.readline()", "import signal; signal.sigwait([signal.SIGUSR1])"))
-    blocked = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1]); import runpy; "
+    start.file("program.py", code)
     server.status = 503
-    running = start("-c", blocked + "runpy.run_path('program.py', run_name='__main__')", MILLPOND_SPOOL_DIR=str(spool))
+    running = start("program.py", MILLPOND_SPOOL_DIR=str(spool))
     eventually(lambda: all(is_spooled(spool, text) for text in work(2)), lambda: running.output, running)
     running.tell(signal.SIGUSR1)
     assert running.wait() == 0, running.output
