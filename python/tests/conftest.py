@@ -14,8 +14,9 @@ import pytest
 import millpond
 from log_server import LogServer
 from recorder import Recorder
+from running import Start
 
-collect_ignore = ["log_server.py", "recorder.py", "web.py"]
+collect_ignore = ["log_server.py", "recorder.py", "running.py", "web.py"]
 
 
 @pytest.fixture(autouse=True)
@@ -129,3 +130,11 @@ def logs() -> Iterator[LogServer]:
     log_server = LogServer()
     yield log_server
     log_server.close()
+
+
+@pytest.fixture
+def start(server: Recorder, tmp_path: Path) -> Iterator[Start]:
+    """Starts programs; what still runs when the test ends is killed."""
+    starting = Start(server, tmp_path)
+    yield starting
+    starting.close()

@@ -26,10 +26,11 @@ use crate::{
     delivery::supply::Spooling,
     diagnostics::own_this_thread,
     fork,
-    limits::{SENDER_STACK_BYTES, SPOOL_GRACE},
+    limits::SPOOL_GRACE,
     line::Prefix,
     metrics::Tally,
     pipeline::Pipeline,
+    thread::start,
 };
 
 /// Records that go by before starting the thread is tried again: it costs more than a record may.
@@ -115,16 +116,13 @@ impl Engine {
             return;
         }
         let engine = Arc::clone(self);
-        let thread =
-            thread::Builder::new().name("millpond".to_owned()).stack_size(SENDER_STACK_BYTES);
-        // The handle is let go: nobody joins the thread, least of all a forked child, where it would be a ghost
-        // (dd-trace-py#18901).
-        let spawned = thread.spawn(move || {
+        // Nobody joins the thread, least of all a forked child, where it would be a ghost (dd-trace-py#18901).
+        let started = start("millpond", move || {
             own_this_thread();
             let _watch = Watch(Arc::clone(&engine));
             Sender::new(engine).run();
         });
-        if spawned.is_err() {
+        if started.is_err() {
             self.sender_died();
         }
     }

@@ -29,6 +29,7 @@ pub mod read;
 #[cfg(unix)]
 mod signals;
 mod stream;
+mod thread;
 mod value;
 
 pub use builder::{BuildError, Builder};

@@ -225,6 +225,39 @@ fn a_child_never_waits_for_a_thread_of_its_parent() {
 }
 
 #[test]
+fn the_sender_of_a_child_begins_whatever_threads_its_parent_was_starting() {
+    const NAME: &str = "the_sender_of_a_child_begins_whatever_threads_its_parent_was_starting";
+    // A thread that starts or ends holds a lock of the standard library for a part of a microsecond.
+    const CHILDREN: usize = 500;
+    if let Some(client) = as_another() {
+        let done = AtomicBool::new(false);
+        thread::scope(|threads| {
+            for _ in 0..8 {
+                threads.spawn(|| {
+                    while !done.load(Ordering::Relaxed) {
+                        let _ = thread::spawn(|| ()).join();
+                    }
+                });
+            }
+            let _done = SetOnDrop(&done);
+            for child in 0..CHILDREN {
+                wait(fork(|| {
+                    client.info(child.to_string()).send();
+                    client.flush(Duration::from_secs(10)).is_complete()
+                }));
+            }
+        });
+        return;
+    }
+    let server = Server::start();
+    let mut child = another(NAME, &server);
+    assert!(child.wait().unwrap().success(), "a child has not delivered");
+    let messages = server.messages();
+    assert_eq!(messages.len(), CHILDREN);
+    assert_eq!(counts(messages).len(), CHILDREN);
+}
+
+#[test]
 fn two_clients_of_one_process_do_not_know_each_other() {
     let (server, other) = (Server::start(), Server::start());
     let one = client(&server);

@@ -113,22 +113,13 @@ impl Client {
     }
 
     /// Waits until everything logged so far is delivered: how many records are left, and how many of these are on
-    /// disk. `pause` is called about every 50 ms.
-    #[pyo3(signature = (timeout_s, pause=None))]
-    fn flush(
-        &self,
-        py: Python<'_>,
-        timeout_s: f64,
-        pause: Option<Py<PyAny>>,
-    ) -> PyResult<(u64, u64)> {
+    /// disk. Signals are heard meanwhile.
+    fn flush(&self, py: Python<'_>, timeout_s: f64) -> PyResult<(u64, u64)> {
         let timeout = duration(timeout_s)?;
         let mut interrupted = Ok(());
         let outcome = py.detach(|| {
             self.client.flush_while(timeout, SIGNAL_INTERVAL, || {
-                interrupted = Python::attach(|py| {
-                    py.check_signals()?;
-                    pause.as_ref().map_or(Ok(()), |pause| pause.call0(py).map(drop))
-                });
+                interrupted = Python::attach(|py| py.check_signals());
                 interrupted.is_ok()
             })
         });

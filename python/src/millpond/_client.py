@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 from millpond import _native
 from millpond._async_reading import AsyncReading
 from millpond._config import settings_from
-from millpond._exit import exit_
 from millpond._flow import Flow
 from millpond._logger import Levels, Logger, logger_of
 from millpond._offload import begin
 from millpond._reading import Reading
 from millpond._sink import Sink
-from millpond._start import pause, preview, start
+from millpond._start import close, flush, persist, preview, start
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -80,10 +79,6 @@ class _Sender(Levels):
     def _timeout(self, given: float | None) -> float:
         return self._settings.shutdown_timeout_s if given is None else max(0.0, float(given))
 
-    def _close(self, timeout: float) -> bool:
-        exit_.forget(self._native)
-        return self._native.close(timeout)[0] == 0
-
     def __repr__(self) -> str:
         native = self._settings.native
         return f"<millpond.{type(self).__name__} service={native.get('service')!r} endpoint={native.get('endpoint')!r}>"
@@ -108,16 +103,16 @@ class Client(_Sender, Reading):
     def flush(self, timeout: float | None = None) -> bool:
         """Waits until everything logged so far is delivered, at most ``timeout`` seconds (default: the shutdown
         time-out); whether it was. Other threads run meanwhile."""
-        return self._native.flush(self._timeout(timeout), pause())[0] == 0
+        return flush(self._native, self._timeout(timeout))
 
     def persist(self, timeout: float | None = None) -> bool:
         """Waits until everything logged so far is synced to the disk by the spool, or delivered; whether it is."""
-        return self._native.persist(self._timeout(timeout))[0] == 0
+        return persist(self._native, self._timeout(timeout))
 
     def close(self, timeout: float | None = None) -> bool:
         """Flushes, then stops sending; whether everything was delivered. Records logged later are dropped and
         counted. Calling it again does no harm."""
-        return self._close(self._timeout(timeout))
+        return close(self._native, self._timeout(timeout))
 
     def flow_from_server(self, name: str) -> Flow:
         """Begins a flow whose id the server makes. Waits for its answer.
@@ -149,17 +144,17 @@ class AsyncClient(_Sender, AsyncReading):
     async def flush(self, timeout: float | None = None) -> bool:
         """As :meth:`Client.flush`."""
         seconds = self._timeout(timeout)
-        return await begin(lambda: self._native.flush(seconds)[0] == 0)
+        return await begin(lambda: flush(self._native, seconds))
 
     async def persist(self, timeout: float | None = None) -> bool:
         """As :meth:`Client.persist`."""
         seconds = self._timeout(timeout)
-        return await begin(lambda: self._native.persist(seconds)[0] == 0)
+        return await begin(lambda: persist(self._native, seconds))
 
     async def close(self, timeout: float | None = None) -> bool:
         """As :meth:`Client.close`."""
         seconds = self._timeout(timeout)
-        return await begin(lambda: self._close(seconds))
+        return await begin(lambda: close(self._native, seconds))
 
     async def flow_from_server(self, name: str) -> Flow:
         """As :meth:`Client.flow_from_server`."""

@@ -12,6 +12,7 @@ import time
 from typing import Any
 
 from millpond import _native
+from millpond._celery import at_child_exit
 from millpond._config import Settings
 
 #: Seconds that the disk may take to write what could not be delivered.
@@ -21,7 +22,16 @@ _SPOOL_S = 0.5
 class _Exit:
     """What has to be flushed. One of it."""
 
-    __slots__ = ("__weakref__", "_clients", "_deadlines", "_hooked", "_hooked_multiprocessing", "_lock", "_said")
+    __slots__ = (
+        "__weakref__",
+        "_clients",
+        "_deadlines",
+        "_hooked",
+        "_hooked_celery",
+        "_hooked_multiprocessing",
+        "_lock",
+        "_said",
+    )
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -29,6 +39,7 @@ class _Exit:
         self._clients: dict[int, tuple[_native.Client, Settings]] = {}
         self._deadlines: dict[int, float] = {}
         self._hooked = False
+        self._hooked_celery = False
         self._hooked_multiprocessing = False
         self._said = False
 
@@ -41,7 +52,7 @@ class _Exit:
                 self._hooked = True
                 atexit.register(self.flush)
                 if hasattr(os, "register_at_fork"):
-                    os.register_at_fork(after_in_child=self._after_fork_in_child)
+                    os.register_at_fork(before=self._hook_celery, after_in_child=self._after_fork_in_child)
         self._hook_multiprocessing()
         if settings.flush_on_sigterm:
             _flush_on_sigterm()
@@ -79,6 +90,11 @@ class _Exit:
         self._deadlines = {}
         self._said = False
         self._hook_multiprocessing()
+
+    def _hook_celery(self) -> None:
+        """Before a fork and not after it: another thread may hold a lock of Celery's, and would not be in the child."""
+        if not self._hooked_celery:
+            self._hooked_celery = at_child_exit(self.flush)
 
     def _hook_multiprocessing(self) -> None:
         """Children of multiprocessing leave by ``os._exit``, which runs no atexit functions, only their own."""

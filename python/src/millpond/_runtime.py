@@ -14,7 +14,7 @@ from typing import Any
 from millpond import _native
 from millpond._config import Settings
 from millpond._exit import exit_, say
-from millpond._start import pause, start
+from millpond._start import close, flush, persist, start
 
 _Log = Callable[..., None]
 
@@ -63,11 +63,11 @@ class Runtime:
 
     def flush(self, timeout_s: float) -> bool:
         """Whether everything is delivered, after waiting for it at most so long."""
-        return True if self.client is None else self.client.flush(timeout_s, pause())[0] == 0
+        return True if self.client is None else flush(self.client, timeout_s)
 
     def persist(self, timeout_s: float) -> bool:
         """Whether everything is on disk or delivered, after waiting for it at most so long."""
-        return True if self.client is None else self.client.persist(timeout_s)[0] == 0
+        return True if self.client is None else persist(self.client, timeout_s)
 
     def close(self, timeout_s: float) -> bool:
         """The closed client stays, to count what still comes; the next ``init`` replaces it."""
@@ -75,8 +75,7 @@ class Runtime:
             self.settings = None
         if self.client is None:
             return True
-        exit_.forget(self.client)
-        return self.client.close(timeout_s)[0] == 0
+        return close(self.client, timeout_s)
 
     def metrics(self) -> dict[str, Any]:
         """The account."""

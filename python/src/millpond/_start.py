@@ -9,6 +9,7 @@ from millpond import _levels, _native
 from millpond._config import ConfigurationError, Settings
 from millpond._context import _current
 from millpond._exit import exit_
+from millpond._gevent import patiently
 from millpond._opentelemetry import MODULE, active_span
 
 
@@ -29,11 +30,20 @@ def start(settings: Settings) -> _native.Client:
     return client
 
 
-def pause() -> Any:
-    """What a thread that waits for a flush has to do meanwhile: under gevent, to let other greenlets run."""
-    gevent: Any = sys.modules.get("gevent")
-    monkey: Any = sys.modules.get("gevent.monkey")
-    return gevent.sleep if gevent is not None and monkey is not None and monkey.is_module_patched("threading") else None
+def flush(client: _native.Client, timeout_s: float) -> bool:
+    """Whether everything logged so far is delivered, after waiting for it at most so long."""
+    return patiently(lambda seconds: client.flush(seconds)[0] == 0, timeout_s)
+
+
+def persist(client: _native.Client, timeout_s: float) -> bool:
+    """Whether everything logged so far is on disk or delivered, after waiting for it at most so long."""
+    return patiently(lambda seconds: client.persist(seconds)[0] == 0, timeout_s)
+
+
+def close(client: _native.Client, timeout_s: float) -> bool:
+    """Whether everything was delivered when the client stopped."""
+    exit_.forget(client)
+    return patiently(lambda seconds: client.close(seconds)[0] == 0, timeout_s)
 
 
 def preview(

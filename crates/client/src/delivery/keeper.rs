@@ -9,7 +9,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    thread,
     time::Instant,
 };
 
@@ -19,9 +18,8 @@ use crate::{
     clock::Steady,
     diagnostics::{self, Complaint, Complaints},
     engine::Engine,
-    limits::{
-        SENDER_STACK_BYTES, SPOOL_DELAY, SPOOL_FULL_INTERVAL, SPOOL_IDLE, SPOOL_RETRY_INTERVAL,
-    },
+    limits::{SPOOL_DELAY, SPOOL_FULL_INTERVAL, SPOOL_IDLE, SPOOL_RETRY_INTERVAL},
+    thread,
 };
 
 /// What the sender must know of the keeper.
@@ -64,9 +62,7 @@ pub(crate) fn start(
         idle: true,
         complaints: Complaints::default(),
     };
-    let thread =
-        thread::Builder::new().name("millpond-spool".to_owned()).stack_size(SENDER_STACK_BYTES);
-    thread.spawn(move || {
+    thread::start("millpond-spool", move || {
         diagnostics::own_this_thread();
         keeper.run();
     })?;
@@ -90,7 +86,7 @@ struct Keeper {
 /// A keeper that panics leaves what is in memory to the sender.
 impl Drop for Keeper {
     fn drop(&mut self) {
-        if thread::panicking() {
+        if std::thread::panicking() {
             self.handover.direct.store(true, Ordering::Release);
             self.handover.ended.store(true, Ordering::Release);
             self.spool.wake();

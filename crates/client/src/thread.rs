@@ -1,0 +1,128 @@
+//! Starts the client's own threads, in a way that a forked child can.
+//!
+//! A thread that the standard library starts enters itself into a table behind a mutex, for the message about a stack
+//! overflow, and leaves it at its end. If a thread of the parent is in there at the moment of a fork, the mutex stays
+//! locked in the child for ever, and no thread that is started there begins. So on unix the C library starts ours: its
+//! own locks are whole again in a child. The price is that message.
+
+use std::io;
+
+use crate::limits::SENDER_STACK_BYTES;
+
+/// Starts a thread that nobody joins. A panic ends the thread and nothing else.
+///
+/// # Errors
+/// The system has none left.
+#[cfg(unix)]
+pub(crate) fn start(name: &'static str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    posix::start(Box::new(move || {
+        posix::set_name(name);
+        work();
+    }))
+}
+
+/// See above.
+#[cfg(not(unix))]
+pub(crate) fn start(name: &'static str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let thread = std::thread::Builder::new().name(name.to_owned()).stack_size(SENDER_STACK_BYTES);
+    thread.spawn(work).map(drop)
+}
+
+#[cfg(unix)]
+mod posix {
+    use std::{
+        ffi::c_void,
+        io,
+        mem::MaybeUninit,
+        panic::{AssertUnwindSafe, catch_unwind},
+        ptr,
+    };
+
+    use super::SENDER_STACK_BYTES;
+
+    type Work = Box<dyn FnOnce() + Send>;
+
+    pub(super) fn start(work: Work) -> io::Result<()> {
+        // The pointer to a boxed closure has two words, and a thread is given one.
+        let work = Box::into_raw(Box::new(work));
+        // SAFETY: the attributes are initialized before they are used and destroyed after. `run` gets the pointer
+        // that it expects, and is the only one to have it unless there is no thread.
+        #[expect(
+            unsafe_code,
+            reason = "the standard library's threads do not begin in every child"
+        )]
+        let error = unsafe {
+            let mut attributes = MaybeUninit::uninit();
+            let attributes: *mut libc::pthread_attr_t = attributes.as_mut_ptr();
+            let mut error = libc::pthread_attr_init(attributes);
+            if error == 0 {
+                libc::pthread_attr_setdetachstate(attributes, libc::PTHREAD_CREATE_DETACHED);
+                // Refused only if it is too little for this system; then the default is used.
+                libc::pthread_attr_setstacksize(attributes, SENDER_STACK_BYTES);
+                let mut thread = MaybeUninit::uninit();
+                error = libc::pthread_create(
+                    thread.as_mut_ptr(),
+                    attributes,
+                    run,
+                    work.cast::<c_void>(),
+                );
+                libc::pthread_attr_destroy(attributes);
+            }
+            if error != 0 {
+                drop(Box::from_raw(work));
+            }
+            error
+        };
+        if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
+    }
+
+    extern "C" fn run(work: *mut c_void) -> *mut c_void {
+        // SAFETY: `start` made this pointer out of such a box, for this thread alone.
+        #[expect(unsafe_code, reason = "the C library hands on a pointer")]
+        let work = unsafe { Box::from_raw(work.cast::<Work>()) };
+        // It must not unwind into the C library. The panic hook has spoken, and `Watch` has seen it.
+        let _ = catch_unwind(AssertUnwindSafe(work));
+        ptr::null_mut()
+    }
+
+    /// For debuggers and `top`; without it the thread works as well.
+    pub(super) fn set_name(name: &str) {
+        let Ok(name) = std::ffi::CString::new(name) else { return };
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        // SAFETY: the name is a C string; one that is too long is refused.
+        #[expect(unsafe_code, reason = "the standard library names only threads that it starts")]
+        unsafe {
+            libc::pthread_setname_np(libc::pthread_self(), name.as_ptr());
+        }
+        #[cfg(target_vendor = "apple")]
+        // SAFETY: as above.
+        #[expect(unsafe_code, reason = "the standard library names only threads that it starts")]
+        unsafe {
+            libc::pthread_setname_np(name.as_ptr());
+        }
+        #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+        drop(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use super::start;
+
+    #[test]
+    fn a_thread_works_and_a_panic_in_it_is_its_own() {
+        let (tell, told) = sync_channel(1);
+        let told_too = tell.clone();
+        start("millpond-test", move || tell.send(1).unwrap()).unwrap();
+        assert_eq!(told.recv().unwrap(), 1);
+        start("millpond-test", move || {
+            let _told_too = told_too;
+            panic!("of the test");
+        })
+        .unwrap();
+        // The sender is dropped while the thread unwinds.
+        assert!(told.recv().is_err());
+    }
+}
