@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from recorder import Recorder
-from running import Running, Start, each_once, eventually, is_spooled, messages, needs_fork, needs_spool
+from running import Running, Start, each_once, eventually, is_spooled, messages, needs_fork
 
 pytest.importorskip("celery")
 pytestmark = needs_fork
@@ -107,7 +107,6 @@ def test_children_that_are_replaced_and_tasks_that_fail_lose_nothing(
     assert len({record["fields"]["worker"] for record in server.records}) >= 4
 
 
-@needs_spool
 def test_what_a_killed_child_had_spooled_is_delivered_by_the_next_one(
     start: Start, server: Recorder, broker: str, tmp_path: Path
 ) -> None:

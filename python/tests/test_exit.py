@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from recorder import Recorder
-from running import Running, Start, each_once, eventually, is_spooled, messages, needs_spool
+from running import Running, Start, each_once, eventually, is_spooled, messages
 
 HEAD = """
 import gc, os, signal, sys, threading, time
@@ -34,7 +34,6 @@ def run(start: Start, code: str, **environment: str) -> str:
     return running.output
 
 
-@needs_spool
 @unix
 @pytest.mark.parametrize(
     ("ending", "status"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from recorder import Recorder
-from running import Start, each_once, eventually, is_spooled, messages, needs_fork, needs_spool
+from running import Start, each_once, eventually, is_spooled, messages, needs_fork
 
 pytestmark = needs_fork
 
@@ -105,7 +105,6 @@ with multiprocessing.get_context("fork").Pool(2) as pool:
     each_once(server, work(10))
 
 
-@needs_spool
 def test_a_pool_that_is_terminated_leaves_the_rest_in_the_spool(
     start: Start, server: Recorder, tmp_path: Path
 ) -> None:

@@ -53,6 +53,27 @@ def test_what_is_logged_at_exit_arrives(program: Program) -> None:
     assert messages(program.server) == ["first", "registered after", "registered before"]
 
 
+def test_daemon_threads_in_code_of_the_application_do_not_disturb_the_exit(program: Program) -> None:
+    """The interpreter ends such threads where they are; below our frames that would abort the process."""
+    code = (
+        HEAD
+        + """
+import threading, time
+class Slow:
+    def __str__(self): return str(all(n >= 0 for n in range(2000)))
+def forever():
+    while True:
+        log.info("%s", Slow(), value=Slow(), exc_info=ValueError(Slow()))
+for _ in range(3): threading.Thread(target=forever, daemon=True).start()
+time.sleep(0.1)
+log.info("main")
+"""
+    )
+    for _ in range(3):
+        program.run(code, MILLPOND_QUEUE_BYTES_MAX="200000")
+    assert "main" in messages(program.server)
+
+
 def test_daemon_threads_do_not_disturb_the_exit(program: Program) -> None:
     code = (
         HEAD

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from recorder import Recorder
-from running import Running, Start, each_once, eventually, get, is_spooled, messages, needs_fork, needs_spool
+from running import Running, Start, each_once, eventually, get, is_spooled, messages, needs_fork
 
 pytestmark = needs_fork
 
@@ -148,7 +148,6 @@ def test_workers_that_are_recycled_deliver_first(start: Start, server: Recorder,
     each_once(server, [text for text in requests(range(16)) if text in logged or text not in refused], "GET")
 
 
-@needs_spool
 @pytest.mark.parametrize("preload", [False, True], ids=["each-loads", "preload"])
 def test_what_a_killed_worker_had_spooled_is_delivered_by_the_next_one(
     start: Start, server: Recorder, tmp_path: Path, preload: bool

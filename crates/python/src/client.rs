@@ -15,6 +15,7 @@ use pyo3::{
 
 use crate::{
     attributes::Attributes,
+    ending::LogCall,
     flow::Flow,
     hook,
     limits::{NESTED_CALLS_MAX, SIGNAL_INTERVAL},
@@ -258,7 +259,10 @@ thread_local! {
 
 /// A log call of this thread that has not returned. A value that logs from its `__str__` what again holds such a
 /// value would never end; the innermost call is left out.
-struct Nested;
+struct Nested {
+    /// For the outermost one.
+    _call: Option<LogCall>,
+}
 
 impl Nested {
     fn enter() -> Option<Self> {
@@ -266,7 +270,7 @@ impl Nested {
             let open = calls.get();
             (open < NESTED_CALLS_MAX).then(|| {
                 calls.set(open + 1);
-                Self
+                Self { _call: (open == 0).then(LogCall::enter) }
             })
         })
     }

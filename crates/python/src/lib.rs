@@ -5,6 +5,7 @@
 mod array;
 mod attributes;
 mod client;
+mod ending;
 mod exception;
 mod failure;
 mod flow;
@@ -33,6 +34,18 @@ mod _native {
         log_stream::LogStream,
         read::{Reader, Stopper},
     };
+
+    /// The interpreter is about to end: log calls of other threads run no code of the application any more.
+    #[pyfunction]
+    fn begin_ending(py: Python<'_>) {
+        py.detach(crate::ending::begin);
+    }
+
+    /// This is a forked child.
+    #[pyfunction]
+    fn after_fork() {
+        crate::ending::after_fork();
+    }
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

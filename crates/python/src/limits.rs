@@ -68,3 +68,10 @@ pub(crate) const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
 /// How long a log call waits for room by default where it may: what nobody notices, and a server that is slow for a
 /// moment needs.
 pub(crate) const BLOCK_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// How long the end of the interpreter waits for log calls that run code of the application: longer than any `__str__`
+/// should take.
+pub(crate) const ENDING_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// How often it looks whether they have returned.
+pub(crate) const ENDING_INTERVAL: Duration = Duration::from_millis(1);

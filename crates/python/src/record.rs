@@ -14,8 +14,10 @@ use pyo3::{
 
 use crate::{
     attributes::{Attributes, Entry, TAGS, attribute_named, tags},
+    ending::is_plain,
     exception,
     json::Json,
+    kind::type_name,
     limits::VALUES_BYTES_MAX,
     names::with_name,
     options::Own,
@@ -80,6 +82,9 @@ impl Record<'_, '_> {
         let mut args_fit = true;
         let formatted = if args.is_empty() {
             None
+        } else if is_plain() {
+            args_fit = false;
+            None
         } else {
             match format(message, args) {
                 Ok(formatted) => Some(formatted),
@@ -124,6 +129,11 @@ impl Record<'_, '_> {
 
     fn exception(&mut self, exc_info: &Bound<'_, PyAny>, with_locals: bool) -> PyResult<()> {
         if exc_info.is_none() {
+            return Ok(());
+        }
+        if is_plain() {
+            let name = type_name(exc_info);
+            self.line.exception_with(|exception| exception.member("type", &name));
             return Ok(());
         }
         let found = match exception::resolve(exc_info) {
@@ -248,7 +258,9 @@ impl Record<'_, '_> {
 
     /// Asks for the active span, unless the record says itself to which trace it belongs.
     fn trace(&mut self, py: Python<'_>, own: &Own) -> PyResult<()> {
-        let Some(source) = &own.trace_source else { return Ok(()) };
+        let Some(source) = own.trace_source.as_ref().filter(|_| !is_plain()) else {
+            return Ok(());
+        };
         if let Some((modules, module)) = &own.trace_module
             && !modules.bind(py).contains(module)?
         {

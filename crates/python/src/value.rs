@@ -17,6 +17,7 @@ use pyo3::{
 };
 
 use crate::{
+    ending::is_plain,
     array, exception,
     kind::{self, Kind},
     limits::{ESCAPE_FACTOR_MAX, INTEGER_BITS_MAX, VALUE_DEPTH_MAX, VALUES_BYTES_MAX},
@@ -121,6 +122,10 @@ impl<'a> Writer<'a> {
         }
         if let Ok(tuple) = value.cast_exact::<PyTuple>() {
             return self.nested(value, |writer| writer.array(tuple.iter()));
+        }
+        if is_plain() {
+            self.unprintable(value);
+            return Ok(());
         }
         self.by_kind(value, kind::of(value))
     }
@@ -425,6 +430,9 @@ pub(crate) fn guard(py: Python<'_>, error: PyErr) -> PyResult<()> {
 
 /// What `str()` says, or what `repr()` says, or at least the name of the type.
 pub(crate) fn text(value: &Bound<'_, PyAny>) -> PyResult<String> {
+    if is_plain() && !value.is_exact_instance_of::<PyString>() {
+        return Ok(unprintable(value));
+    }
     for attempt in [PyAnyMethods::str, PyAnyMethods::repr] {
         match attempt(value).and_then(|text| utf8(&text)) {
             Ok(text) => return Ok(text),

@@ -31,6 +31,8 @@ class _State:
     active = False
     #: Names of loggers, each with a dot at its end.
     ignored: tuple[str, ...] = ()
+    #: As above, of those that repeat what somebody else records.
+    repeating: tuple[str, ...] = ()
     #: What each wrapper of ours wraps.
     originals: ClassVar[dict[_CallHandlers, _CallHandlers]] = {}
 
@@ -72,6 +74,11 @@ def capture(*, ignore: Collection[str] = ()) -> None:
             cls.callHandlers = wrapper  # type: ignore[assignment, method-assign]
 
 
+def leave_out(names: Collection[str]) -> None:
+    """Takes no records of these loggers from now on: they only repeat what is recorded in another way."""
+    _State.repeating = tuple({*_State.repeating, *(f"{name}." for name in names)})
+
+
 def release() -> None:
     """Ends it. Where somebody else wrapped ours, ours stays inside and only passes records on."""
     _State.active = False
@@ -103,7 +110,8 @@ def _wrapper(original: _CallHandlers) -> _CallHandlers:
 
 def _take(record: logging.LogRecord) -> None:
     try:
-        if is_taken(record) or (_State.ignored and f"{record.name}.".startswith(_State.ignored)):
+        left_out = _State.ignored + _State.repeating
+        if is_taken(record) or (left_out and f"{record.name}.".startswith(left_out)):
             return
         send(record, runtime)
         if type(record) is logging.LogRecord:

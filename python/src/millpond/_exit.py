@@ -50,7 +50,7 @@ class _Exit:
             self._clients[id(client)] = (client, settings)
             if not self._hooked:
                 self._hooked = True
-                atexit.register(self.flush)
+                atexit.register(self._end)
                 if hasattr(os, "register_at_fork"):
                     os.register_at_fork(before=self._hook_celery, after_in_child=self._after_fork_in_child)
         self._hook_multiprocessing()
@@ -84,7 +84,13 @@ class _Exit:
             self._said = True
             say(f"{lost} records could not be delivered before the end of the program")
 
+    def _end(self) -> None:
+        """The interpreter is about to end, and only daemon threads are left beside this one."""
+        self.flush()
+        _native.begin_ending()
+
     def _after_fork_in_child(self) -> None:
+        _native.after_fork()
         # Another thread may have held the lock; that thread is not here.
         self._lock = threading.Lock()
         self._deadlines = {}

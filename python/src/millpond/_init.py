@@ -48,21 +48,19 @@ def init(
 
     :raises ConfigurationError: an option has a value that it can't have.
     """
-    ignored = [ignore_loggers] if isinstance(ignore_loggers, str) else list(ignore_loggers)
     of_client: dict[str, Any] = dict(options)
     if app is not None:
         from millpond._instrument import instrument
-        from millpond.middleware import ACCESS_LOGGERS, RequestOptions
+        from millpond.middleware import RequestOptions
 
         of_requests = {name: of_client.pop(name) for name in RequestOptions.__annotations__ if name in of_client}
         settings = settings_from(of_client)
         instrument(app, **of_requests)
-        ignored += ACCESS_LOGGERS
     else:
         settings = settings_from(of_client)
     runtime.init(settings)
     if capture_logging:
-        capture(ignore=ignored)
+        capture(ignore=ignore_loggers)
     else:
         release()
 

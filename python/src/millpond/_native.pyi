@@ -19,6 +19,9 @@ __version__: Final[str]
 DEFAULTS: Final[dict[str, Any]]
 SECRET_KEYS: Final[list[str]]
 
+def begin_ending() -> None: ...
+def after_fork() -> None: ...
+
 @final
 class Attributes:
     def __new__(cls, values: dict[str, object], flow: Flow | None = None) -> Attributes: ...

@@ -6,7 +6,6 @@ from django.apps import AppConfig
 
 import millpond
 from millpond.django._options import split
-from millpond.middleware import ACCESS_LOGGERS
 
 
 class MillpondConfig(AppConfig):
@@ -19,6 +18,4 @@ class MillpondConfig(AppConfig):
     def ready(self) -> None:
         """Calls ``millpond.init``."""
         options, _ = split()
-        # What Django says of requests, the middleware says better.
-        ignored = [*ACCESS_LOGGERS, *options.pop("ignore_loggers", ())]
-        millpond.init(ignore_loggers=ignored, **options)
+        millpond.init(**options)

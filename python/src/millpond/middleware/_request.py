@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypedDict, Union
 
+from millpond._capture import leave_out
 from millpond._config import ConfigurationError
 from millpond._context import _clean_request_id, _current, parse_traceparent
 from millpond._init import get_logger
@@ -104,6 +105,8 @@ class Options:
     _logger: Logger = field(init=False, default_factory=lambda: get_logger(KEY))
 
     def __post_init__(self) -> None:
+        # Who asks for options records requests.
+        leave_out(ACCESS_LOGGERS)
         ready = self.__dict__
         skipped = [self.skip_paths] if isinstance(self.skip_paths, (str, re.Pattern)) else list(self.skip_paths)
         texts = [path for path in skipped if isinstance(path, str)]
