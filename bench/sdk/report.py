@@ -48,6 +48,8 @@ class Column:
     def cell(self, result: Result, name: str) -> str:
         """As it stands in a table."""
         value = self.value(result, name)
+        if CONTESTANTS[name].kind == "none" and not self.field.endswith(("_us", "_ms")):
+            return "–"
         if isinstance(value, float | int):
             return f"{value:.{self.decimals}f}"
         return value or "–"
@@ -72,28 +74,26 @@ _THROUGHPUT = [
 ]
 _OUTAGE = [
     Column("refused: longest call ms", "outage-refuses", "longest_ms", 1, sending=True),
-    Column("lost", "outage-refuses", "lost_percent", 1, sending=True),
-    Column("twice", "outage-refuses", "twice", sending=True),
+    Column("refused: lost %", "outage-refuses", "lost_percent", 1, sending=True),
+    Column("refused: twice", "outage-refuses", "twice", sending=True),
     Column("no answer: longest call ms", "outage-mute", "longest_ms", 1, sending=True),
-    Column("lost", "outage-mute", "lost_percent", 1, sending=True),
-    Column("twice", "outage-mute", "twice", sending=True),
+    Column("no answer: lost %", "outage-mute", "lost_percent", 1, sending=True),
+    Column("no answer: twice", "outage-mute", "twice", sending=True),
 ]
 _EXIT = [
     Column("end: lost", "exit", "lost"),
-    Column("seconds", "exit", "seconds", 2),
+    Column("end: seconds", "exit", "seconds", 2),
     Column("SIGTERM: lost", "sigterm", "lost", ours="millpond-spool"),
     Column("SIGKILL: lost", "sigkill", "lost", ours="millpond-spool"),
 ]
 _FORK = [
     Column("os.fork: lost", "forks", "lost"),
-    Column("twice", "forks", "twice"),
-    Column("children that hang", "forks", "hung"),
+    Column("os.fork: twice", "forks", "twice"),
+    Column("os.fork: children that hang", "forks", "hung"),
     Column("multiprocessing: lost", "processes", "lost"),
-    Column("twice", "processes", "twice"),
-    Column("children that hang", "processes", "hung"),
+    Column("multiprocessing: twice", "processes", "twice"),
+    Column("multiprocessing: children that hang", "processes", "hung"),
 ]
-#: Counts of what must not be.
-_FAULTS = ("lost", "lost_percent", "twice", "disorder", "hung")
 
 
 def brief(finding: dict[str, Any]) -> str:
@@ -123,21 +123,26 @@ def _findings(result: Result, columns: list[Column], names: list[str]) -> str:
 
 
 def _best(result: Result, column: Column, kind: str) -> tuple[float, str] | None:
+    """The best number as it is shown, and who has it."""
     values = [
-        (value, CONTESTANTS[name].title)
+        (round(value, column.decimals), CONTESTANTS[name].title)
         for name in _names(result, lambda name: CONTESTANTS[name].kind == kind)
         if isinstance(value := column.value(result, name), float | int)
     ]
-    return (max(values) if column.high else min(values)) if values else None
+    if not values:
+        return None
+    best = (max if column.high else min)(value for value, _ in values)
+    who = [title for value, title in values if value == best]
+    return best, who[0] if len(who) == 1 else f"{len(who)} of {len(values)}"
 
 
 def _verdict(column: Column, ours: float | str | None, best: tuple[float, str] | None) -> str:
     if not isinstance(ours, float | int) or best is None:
         return "–"
-    ahead = ours > best[0] if column.high else ours < best[0]
-    if ahead:
-        return "ahead"
-    return "equal" if ours == best[0] else "**behind**"
+    ours = round(ours, column.decimals)
+    if ours == best[0]:
+        return "equal"
+    return "ahead" if (ours > best[0]) == column.high else "**behind**"
 
 
 def _comparison(result: Result) -> str:
@@ -158,8 +163,8 @@ _GROUPS = [
     ("a call, µs:", _CALLS),
     ("100,000 records:", _THROUGHPUT),
     ("outage,", _OUTAGE),
-    ("", _EXIT),
-    ("", _FORK),
+    ("exit,", _EXIT),
+    ("fork,", _FORK),
 ]
 
 
@@ -196,7 +201,7 @@ def _faults(result: Result, fields: tuple[str, ...]) -> float:
 def markdown(result: Result) -> str:
     """All tables, with what they mean."""
     libraries = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    rounds = f"the median of {result['rounds']} rounds, each a fresh process"
+    rounds = f"Medians of {result['rounds']} rounds, each a fresh process"
     return f"""- Python {result["python"]}: {libraries}
 - took {result["seconds"]} s
 
@@ -211,8 +216,8 @@ def markdown(result: Result) -> str:
 ## What a call costs its caller
 
 Microseconds: a message and five fields, 100,000 calls (streamlogia, which sends each record by itself: 5,000);
-{rounds}. Measured warm, in bursts of 500 calls between which all is sent, so that no queue is full. The stopwatch is
-part of each call. Redaction by key is on in ours, as it is by default.
+measured warm, in bursts of 500 calls between which all is sent, so that no queue is full. The stopwatch is part of each
+call. {rounds}. Redaction by key is on in ours, as it is by default.
 
 {_findings(result, _CALLS, _names(result))}
 ## What one thread gets through
@@ -225,7 +230,7 @@ seconds of the whole process, its senders included.
 ## Calls while the server is away
 
 500 records a second for {result["outage_s"]:g} s while connections are refused, or while requests are read and never
-answered; then the server is back and it is logged on for {AFTER_OUTAGE_S:g} s. Percent of the records that were lost.
+answered; then the server is back, and what hung is cut off; it is logged on for {AFTER_OUTAGE_S:g} s.
 
 {_findings(result, _OUTAGE, _names(result, lambda name: CONTESTANTS[name].kind != "file"))}
 ## At the end of a process
