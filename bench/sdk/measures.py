@@ -20,7 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
-from contestants import CONTESTANTS, QUICK, Place, Started
+from contestants import CONTESTANTS, QUICK
+from place import Place, Started
 from sink import IDS_PER_PRODUCER
 
 #: Calls before those that count; their ids are of a producer that nobody asks for.
@@ -40,6 +41,8 @@ CHILD_RECORDS = 10
 _FORK_INTERVAL_S = 0.05
 #: A child that takes longer hangs.
 _CHILD_LIMIT_S = 10.0
+#: As does a thread that takes longer to end.
+_THREAD_LIMIT_S = 3.0
 
 
 #: Where findings go: the stdout that this process was given.
@@ -188,7 +191,7 @@ class _Loggers:
         """Stops them; how many records they logged. One that hangs in a call stays where it is."""
         self._ended.set()
         for thread in self._threads:
-            thread.join(_CHILD_LIMIT_S)
+            thread.join(_THREAD_LIMIT_S)
         return sum(self.counts)
 
 

@@ -201,7 +201,7 @@ def _faults(result: Result, fields: tuple[str, ...]) -> float:
 def markdown(result: Result) -> str:
     """All tables, with what they mean."""
     libraries = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
-    rounds = f"Medians of {result['rounds']} rounds, each a fresh process"
+    rounds = f"Medians of {result['rounds']} rounds, each a fresh process; of one where it takes long"
     return f"""- Python {result["python"]}: {libraries}
 - took {result["seconds"]} s
 
@@ -217,7 +217,8 @@ def markdown(result: Result) -> str:
 
 Microseconds: a message and five fields, 100,000 calls (streamlogia, which sends each record by itself: 5,000);
 measured warm, in bursts of 500 calls between which all is sent, so that no queue is full. The stopwatch is part of each
-call. {rounds}. Redaction by key is on in ours, as it is by default.
+call. {rounds}.
+Redaction by key is on in ours, as it is by default.
 
 {_findings(result, _CALLS, _names(result))}
 ## What one thread gets through
@@ -231,6 +232,7 @@ seconds of the whole process, its senders included.
 
 500 records a second for {result["outage_s"]:g} s while connections are refused, or while requests are read and never
 answered; then the server is back, and what hung is cut off; it is logged on for {AFTER_OUTAGE_S:g} s.
+logtide gives up for 30 s after its last failure, which ends after the program does.
 
 {_findings(result, _OUTAGE, _names(result, lambda name: CONTESTANTS[name].kind != "file"))}
 ## At the end of a process
