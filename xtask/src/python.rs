@@ -1,36 +1,45 @@
 //! The Python side: a virtual environment of our own under `target/`, the package in it, and its checks.
 
-use std::{path::PathBuf, process::Command};
+use std::process::Command;
 
 use anyhow::Result;
 
 use crate::{workspace, workspace::perform};
 
-/// The virtual environment.
-pub(crate) fn venv() -> PathBuf {
-    workspace::target().join("venv")
-}
+/// The virtual environment of tests and demo, below `target/`.
+const VENV: &str = "venv";
 
 /// A program of the virtual environment, run in `folder`.
 pub(crate) fn program(name: &str, folder: &str) -> Command {
-    let mut command = Command::new(venv().join("bin").join(name));
+    program_of(VENV, name, folder)
+}
+
+/// A program of another virtual environment below `target/`.
+pub(crate) fn program_of(venv: &str, name: &str, folder: &str) -> Command {
+    let mut command = Command::new(workspace::target().join(venv).join("bin").join(name));
     command.current_dir(workspace::path(folder));
     command
 }
 
-/// Makes the virtual environment if it is not there.
-fn make_venv() -> Result<()> {
-    if venv().join("bin/python").exists() {
+/// Makes a virtual environment if it is not there.
+fn make(venv: &str) -> Result<()> {
+    let venv = workspace::target().join(venv);
+    if venv.join("bin/python").exists() {
         return Ok(());
     }
-    perform(workspace::command("python3").args(["-m", "venv"]).arg(venv()))
+    perform(workspace::command("python3").args(["-m", "venv"]).arg(venv))
 }
 
 /// Builds and installs the package as a user would (`pip install ./python`), with whatever else is asked for.
 pub(crate) fn install(release: bool, more: &[&str]) -> Result<()> {
-    make_venv()?;
+    install_into(VENV, release, more)
+}
+
+/// The same into another virtual environment below `target/`.
+pub(crate) fn install_into(venv: &str, release: bool, more: &[&str]) -> Result<()> {
+    make(venv)?;
     let profile = if release { "--profile release" } else { "--profile dev" };
-    let mut pip = program("pip", ".");
+    let mut pip = program_of(venv, "pip", ".");
     pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(more);
     // A target directory of its own: maturin's settings for PyO3 would make cargo rebuild in ours at every turn.
     let target = workspace::target().join("maturin");

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use crate::{python, screen, workspace};
+use super::sdk;
+use crate::{screen, workspace};
 
 pub(crate) struct Call {
     pub(crate) command: &'static str,
@@ -11,20 +12,17 @@ pub(crate) struct Call {
 
 const RUST: &str = "cargo run --release -p millpond --example call_cost";
 const TRACING: &str = "cargo run --release -p millpond-tracing --example info_cost";
-const PYTHON: &str = "python bench/sdk/python_call.py";
+const PYTHON: &str = "python bench/sdk/run.py --quick";
 
 pub(crate) fn run() -> Result<Vec<Call>> {
     screen::heading("The cost of a log call");
-    python::install(true, &["./python"])?;
+    sdk::install()?;
     let mut calls = Vec::new();
     for command in [RUST, TRACING, PYTHON] {
         let mut child = match command.strip_prefix("cargo ") {
             Some(words) => workspace::cargo(words),
-            None => python::program("python", "."),
+            None => sdk::program("--quick"),
         };
-        if command == PYTHON {
-            child.arg("bench/sdk/python_call.py");
-        }
         let output = workspace::output(&mut child)?;
         println!("{}\n{}", screen::dim(command), output.trim_end());
         calls.push(Call { command, output });

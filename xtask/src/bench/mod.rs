@@ -1,5 +1,5 @@
 //! `cargo xtask bench`: what ingest, disk, five queries and a log call cost, recorded in `bench/runs/`; with
-//! `--clients`, the Rust client beside its peers.
+//! `--clients`, the Rust client beside its peers; with `--python`, the Python package beside its own.
 //!
 //! It measures and claims nothing; a run names the machine, the commit and the command.
 
@@ -10,6 +10,7 @@ mod lines;
 mod machine;
 mod queries;
 mod report;
+mod sdk;
 mod usage;
 
 use std::fs;
@@ -34,11 +35,17 @@ pub(crate) struct Options {
     /// Only the Rust client, side by side with crates that anyone can get, into a folder of its own.
     #[arg(long, conflicts_with_all = ["lines", "connections", "server_only"])]
     clients: bool,
+    /// Only the Python package, side by side with libraries that anyone can get, into a folder of its own.
+    #[arg(long, conflicts_with_all = ["lines", "connections", "server_only", "clients"])]
+    python: bool,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     if options.clients {
         return clients::run();
+    }
+    if options.python {
+        return sdk::run();
     }
     let interrupt = Interrupt::install()?;
     screen::heading("Building in release mode");

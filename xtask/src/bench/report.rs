@@ -46,7 +46,7 @@ impl Report<'_> {
     }
 
     fn command(&self) -> String {
-        let Options { lines, connections, server_only, clients: _ } = self.options;
+        let Options { lines, connections, server_only, clients: _, python: _ } = self.options;
         let only = if *server_only { " --server-only" } else { "" };
         format!("cargo xtask bench --lines {lines} --connections {connections}{only}")
     }
