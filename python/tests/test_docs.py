@@ -12,8 +12,11 @@ import pytest
 
 from conftest import DOCS, Program, docs_page
 
+#: Pages that show no program.
+TABLES = {"performance"}
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in DOCS.glob("*.md")))
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in DOCS.glob("*.md") if path.stem not in TABLES))
 def test_the_program_of_the_page_logs(name: str, program: Program, tmp_path: Path) -> None:
     page = docs_page(name)
     if "page.py" not in page.files:

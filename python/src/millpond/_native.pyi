@@ -13,6 +13,8 @@ __all__ = [
     "Reader",
     "Stopper",
     "__version__",
+    "after_fork",
+    "begin_ending",
 ]
 
 __version__: Final[str]
