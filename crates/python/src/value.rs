@@ -17,8 +17,9 @@ use pyo3::{
 };
 
 use crate::{
+    array,
     ending::is_plain,
-    array, exception,
+    exception,
     kind::{self, Kind},
     limits::{ESCAPE_FACTOR_MAX, INTEGER_BITS_MAX, VALUE_DEPTH_MAX, VALUES_BYTES_MAX},
     object,

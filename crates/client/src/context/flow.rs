@@ -15,8 +15,8 @@ use millpond_record::{
 use millpond_wire::FLOWS_PATH;
 
 use crate::{
-    Client, Event, LineWriter, TextAttribute, delivery::transport::Transport, diagnostics::as_own_thread, engine::Settings,
-    random,
+    Client, Event, LineWriter, TextAttribute, delivery::transport::Transport,
+    diagnostics::as_own_thread, engine::Settings, random,
 };
 
 /// A process of several steps.
