@@ -200,7 +200,9 @@ mod tests {
 
     #[test]
     fn what_can_not_work_is_refused_with_a_reason() {
-        assert_eq!(Client::builder().api_key("a\nb").build().unwrap_err(), BuildError::ApiKey);
+        for key in ["a\nb", "a b", "schlüssel"] {
+            assert_eq!(Client::builder().api_key(key).build().unwrap_err(), BuildError::ApiKey);
+        }
         assert_eq!(
             Client::builder().batch_entries(0).build().unwrap_err().to_string(),
             "build client: `batch_entries` is zero, expected at least 1"

@@ -42,6 +42,22 @@ fn the_records_of_a_flow_are_its_steps() {
 }
 
 #[test]
+fn a_flow_writes_itself_into_a_record_of_no_other_flow() {
+    let server = Server::start();
+    let client = client(&server);
+    let (flow, other) = (client.flow("a"), client.flow("b"));
+    client.submit(Level::Info, |line| {
+        flow.write(line);
+        other.write(line);
+    });
+    client.event(Level::Info).written_by(|line| flow.write(line)).send();
+    flush(&client);
+    let records = stored(&server);
+    assert_eq!(steps(&records, &flow), [0, 1]);
+    assert_eq!(other.next_step(), 0);
+}
+
+#[test]
 fn a_record_that_is_not_kept_is_no_step() {
     let server = Server::start();
     let client = builder(server.address)

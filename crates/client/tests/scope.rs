@@ -310,6 +310,22 @@ fn a_clone_has_the_breadcrumbs_of_its_scope_and_a_scope_built_upon_it_has_its_ow
 }
 
 #[test]
+fn a_fork_begins_with_the_breadcrumbs_so_far_and_goes_its_own_way() {
+    let scope = Scope::new().user_id("u1");
+    let records = records(|client| {
+        scope.run(|| breadcrumb("before").leave());
+        let fork = scope.fork();
+        fork.run(|| breadcrumb("of the fork").leave());
+        scope.run(|| breadcrumb("after").leave());
+        fork.run(|| client.error("in the fork").send());
+        scope.run(|| client.error("in the scope").send());
+    });
+    assert_eq!(breadcrumbs(&records[0]), ["before", "of the fork"]);
+    assert_eq!(breadcrumbs(&records[1]), ["before", "after"]);
+    assert_eq!(records[0]["user_id"], "u1");
+}
+
+#[test]
 fn the_last_breadcrumbs_stay() {
     let records = records(|client| {
         let _entered = Scope::new().enter();

@@ -78,6 +78,8 @@ fn watch(
     let spans = show::trace(&api, &sent.traces)?;
     show::top_errors(&api)?;
 
+    show::from_python(system)?;
+
     screen::heading("The account");
     let account = truth.compare(&api)?;
     let clean = account.is_clean();

@@ -1,6 +1,6 @@
 //! What a person came for: a search, the shape of the traffic, one request through both services, the worst errors.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, process::Command};
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
@@ -12,12 +12,26 @@ use super::{
     system::{ORDERS, SERVICES, System},
 };
 use crate::{
+    python,
     screen::{bold, dim, heading, red},
     workspace,
 };
 
 /// A search that finds the requests which no card could pay.
 const QUERY: &str = "level:error \"over the limit\" amount_cents:>1000000";
+
+/// What a Python program sees of all this.
+pub(crate) fn from_python(system: &System) -> Result<()> {
+    heading("python -m millpond doctor");
+    let told = |mut command: Command| workspace::perform(system.told(&mut command));
+    let mut doctor = python::program("python", ".");
+    doctor.args(["-m", "millpond", "doctor"]);
+    told(doctor)?;
+    heading("python examples/reading/errors.py");
+    let mut errors = python::program("python", "examples/reading");
+    errors.arg("errors.py");
+    told(errors)
+}
 
 /// `millpond query`, as a person would type it.
 pub(crate) fn search(system: &System) -> Result<()> {

@@ -98,8 +98,13 @@ impl System {
     pub(crate) fn millpond(&self, arguments: &[&str]) -> Command {
         let mut command = workspace::command(&self.serve.program);
         command.args(arguments);
-        command.env("MILLPOND_ENDPOINT", self.url()).env("MILLPOND_API_KEY", &self.key);
+        self.told(&mut command);
         command
+    }
+
+    /// Tells a program which server and key to use.
+    pub(crate) fn told<'c>(&self, command: &'c mut Command) -> &'c mut Command {
+        command.env("MILLPOND_ENDPOINT", self.url()).env("MILLPOND_API_KEY", &self.key)
     }
 
     /// Starts both services, each on the port that it is given, and waits until they listen.
@@ -116,8 +121,7 @@ impl System {
     }
 
     fn start_service(&mut self, name: &'static str, mut command: Command) -> Result<()> {
-        command.env("MILLPOND_ENDPOINT", self.url()).env("MILLPOND_API_KEY", &self.key);
-        command.env("GROUND_TRUTH", ground_truth::file(&self.place.folder, name));
+        self.told(&mut command).env("GROUND_TRUTH", ground_truth::file(&self.place.folder, name));
         // Ctrl-C is for us: we end the services in order, before the server.
         command.process_group(0);
         let log = self.place.folder.join(format!("{name}.log"));

@@ -363,3 +363,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_flush_asks_whether_to_go_on_and_ends_when_told() {
+    let queue = queue();
+    push(&queue, &["a"]);
+    let mut asked = 0;
+    let left = queue.flush_while(NEVER, Duration::from_millis(1), || {
+        asked += 1;
+        // The queue is not locked meanwhile.
+        push(&queue, &["b"]);
+        asked < 3
+    });
+    assert_eq!((left, asked), (1, 3));
+    // A flush that ends in time need not ask.
+    let batch = queue.take().unwrap();
+    delivered(&queue, batch);
+    assert_eq!(queue.flush_while(Duration::ZERO, NEVER, || panic!("not asked")), 0);
+}
