@@ -230,3 +230,100 @@ threading.Thread(target=work).start()
 """
     run(start, code)
     each_once(server, [f"record {n}" for n in range(10)])
+
+
+@unix
+def test_sigterm_that_would_end_the_program_at_once_lets_it_flush(start: Start, server: Recorder) -> None:
+    """Also while it waits in a lock, and in a child that has the handler from its parent."""
+    code = """
+import queue
+read, write = os.pipe()
+child = os.fork()
+if child == 0:
+    log.info("of the child")
+    os.write(write, b".")
+    signal.pause()
+os.read(read, 1)
+os.kill(child, signal.SIGTERM)
+assert os.waitpid(child, 0)[1] == signal.SIGTERM
+for n in range(100): log.info(f"record {n}")
+print("waits", flush=True)
+queue.Queue().get()
+"""
+    running = begin(start, code)
+    running.wait_for_output("waits")
+    running.tell(signal.SIGTERM)
+    assert running.wait() == -signal.SIGTERM, running.output
+    each_once(server, ["of the child", *(f"record {n}" for n in range(100))])
+
+
+@unix
+def test_a_pool_that_is_terminated_flushes(start: Start, server: Recorder) -> None:
+    code = """
+import multiprocessing
+def work(n):
+    log.info(f"record {n}")
+    return n
+if __name__ == "__main__":
+    context = multiprocessing.get_context("fork")
+    with context.Pool(2) as pool:
+        assert pool.map(work, range(20)) == list(range(20))
+    pool.join()
+"""
+    start.file("program.py", HEAD + code)
+    running = start("program.py")
+    assert running.wait() == 0, running.output
+    each_once(server, [f"record {n}" for n in range(20)])
+
+
+@unix
+@pytest.mark.parametrize("ending", ["flush_on_sigterm=False", "handler", "unreachable"])
+def test_sigterm_is_left_alone_where_somebody_decides_about_it(start: Start, server: Recorder, ending: str) -> None:
+    code = f"""
+import os, signal, time, millpond
+how = {ending!r}
+if how == "handler": signal.signal(signal.SIGTERM, lambda *_: print("mine", flush=True))
+kind = signal.getsignal(signal.SIGTERM)
+millpond.init(batch_age_s=600, flush_on_sigterm=how != "flush_on_sigterm=False", shutdown_timeout_s=0.2)
+assert (signal.getsignal(signal.SIGTERM) == kind) == (how != "unreachable")
+millpond.get_logger("x").info("m")
+os.kill(os.getpid(), signal.SIGTERM)
+time.sleep(0.1)
+print("goes on", flush=True)
+"""
+    start.file("program.py", code)
+    environment = {"MILLPOND_ENDPOINT": "http://127.0.0.1:9"} if ending == "unreachable" else {}
+    running = start("program.py", **environment)
+    status = running.wait()
+    if ending == "handler":
+        assert status == 0, running.output
+        assert "mine\ngoes on\n" in running.output
+        each_once(server, ["m"])
+    else:
+        assert status == -signal.SIGTERM, running.output
+        assert "goes on" not in running.output
+        assert ("1 records could not be delivered" in running.output) == (ending == "unreachable")
+        assert messages(server) == []
+
+
+@unix
+def test_a_hook_may_log_flush_and_fork(start: Start, server: Recorder) -> None:
+    code = """
+def hook(record):
+    log.info("inner")
+    millpond.flush(0)
+    if record["message"] == "forks":
+        child = os.fork()
+        if child == 0: os._exit(0)
+        os.waitpid(child, 0)
+    if record["message"] == "raises": raise ValueError
+    return record
+millpond.close()
+millpond.init(batch_age_s=600, before_send=hook)
+for n in range(50): log.info(f"outer {n}")
+log.info("forks")
+log.info("raises", n=1)
+assert millpond.metrics()["hook_failures"] == 1
+"""
+    run(start, code)
+    each_once(server, [*(f"outer {n}" for n in range(50)), "forks", "raises", *["inner"] * 52])
