@@ -20,9 +20,7 @@ from pydantic import BaseModel, Field
 from witness import event_id
 
 import millpond
-from millpond.middleware import ASGIMiddleware
 
-millpond.init(service=os.environ.get("MILLPOND_SERVICE", "orders"))
 log = millpond.get_logger("orders")
 
 #: Every so manieth order has a coupon that nobody thought of.
@@ -52,7 +50,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 app = FastAPI(title="orders", lifespan=lifespan)
-app.add_middleware(ASGIMiddleware)
+millpond.init(app, service=os.environ.get("MILLPOND_SERVICE", "orders"))
 
 
 @app.post("/orders", status_code=201)
