@@ -154,13 +154,15 @@ def outage(started: Started, seconds: int) -> None:
 
 
 def exits(started: Started, how: int) -> None:
-    """Records, then at once the end: by itself (0) or by a signal of this number. The application does not close
-    the library: what it does by itself is the finding."""
+    """Records, then at once the end: by itself (0) or by a signal of this number; 50 ms later if the number is
+    negative. The application does not close the library: what it does by itself is the finding."""
     for number in range(EXIT_RECORDS):
         started.log(number)
     _tell({"calls": EXIT_RECORDS})
+    if how < 0:
+        time.sleep(0.05)
     if how:
-        os.kill(os.getpid(), how)
+        os.kill(os.getpid(), abs(how))
 
 
 def recovers(started: Started, _number: int) -> None:

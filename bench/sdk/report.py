@@ -85,6 +85,7 @@ _EXIT = [
     Column("end: seconds", "exit", "seconds", 2),
     Column("SIGTERM: lost", "sigterm", "lost", ours="millpond-spool"),
     Column("SIGKILL: lost", "sigkill", "lost", ours="millpond-spool"),
+    Column("SIGKILL 50 ms later: lost", "sigkill-later", "lost", ours="millpond-spool"),
 ]
 _FORK = [
     Column("os.fork: lost", "forks", "lost"),
@@ -187,11 +188,13 @@ def _targets(result: Result) -> str:
 
 
 def _faults(result: Result, fields: tuple[str, ...]) -> float:
-    """Of all variants of ours, the worst rounds. Without a spool a process that is killed loses what it holds."""
+    """Of all variants of ours, the worst rounds. A process that is killed loses what it holds: without a spool all of
+    it, with one what is younger than two milliseconds."""
     total = 0.0
     for name in _names(result, lambda name: CONTESTANTS[name].kind == "ours"):
         for measure, rounds in result["found"][name].items():
-            if measure in ("sigterm", "sigkill") and name != "millpond-spool":
+            # In the same instant even what goes to disk is on its way.
+            if measure == "sigkill" or (measure == "sigkill-later" and name != "millpond-spool"):
                 continue
             total += sum(max(0, finding.get(field, 0)) for finding in rounds for field in fields)
             total += sum("hangs" in finding or "failed" in finding for finding in rounds)
@@ -237,7 +240,7 @@ logtide gives up for 30 s after its last failure, which ends after the program d
 {_findings(result, _OUTAGE, _names(result, lambda name: CONTESTANTS[name].kind != "file"))}
 ## At the end of a process
 
-{EXIT_RECORDS} records, then at once the end: of the program, or by a signal. Nobody calls `close()` or its like. With a
+{EXIT_RECORDS} records, then at once the end: of the program, or by a signal; 50 ms later in the last column. Nobody calls `close()` or its like. With a
 spool the next process delivers what a killed one left; it is started, and what it delivers counts.
 
 {_findings(result, _EXIT, _names(result, lambda name: name != "nothing"))}

@@ -335,7 +335,8 @@ class Run:
     def behaviour(self) -> None:
         """Exits and forks."""
         names = [name for name in self._contestants if name != "nothing"]
-        for key, how in (("exit", 0), ("sigterm", signal.SIGTERM), ("sigkill", signal.SIGKILL)):
+        ends = {"exit": 0, "sigterm": signal.SIGTERM, "sigkill": signal.SIGKILL, "sigkill-later": -signal.SIGKILL}
+        for key, how in ends.items():
             self.together(key, names, _AT_ONCE, ending, int(how))
         for what in ("forks", "processes"):
             self.together(what, names, _AT_ONCE, forking, what)

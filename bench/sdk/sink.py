@@ -49,6 +49,8 @@ class Store:
 
     manner: str
     taken: list[Taken] = field(default_factory=list)
+    #: Of batches that were taken: as every server that knows the header, this one takes a batch once.
+    keys: set[str] = field(default_factory=set)
     first_s: float = 0.0
     last_s: float = 0.0
     wire_bytes: int = 0
@@ -99,12 +101,19 @@ class Conversation(asyncio.Protocol):
 
     def _answer(self, head: dict[str, str], body: bytes, wire_bytes: int) -> None:
         content_type = head.get("content-type", "")
-        self._store.take(Taken(body, head.get("content-encoding", ""), content_type), wire_bytes)
+        key = head.get("idempotency-key")
+        if key is None or key not in self._store.keys:
+            self._keep(head, body, content_type, wire_bytes)
+        if key is not None:
+            self._store.keys.add(key)
         # An empty message of OTLP: nothing was rejected.
         answer = b"" if "protobuf" in content_type else _ANSWER
         kind = content_type if "protobuf" in content_type else "application/json"
         start = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(answer)}\r\n\r\n"
         self._transport.write(start.encode() + answer)
+
+    def _keep(self, head: dict[str, str], body: bytes, content_type: str, wire_bytes: int) -> None:
+        self._store.take(Taken(body, head.get("content-encoding", ""), content_type), wire_bytes)
 
 
 def _headers(head: bytes) -> dict[str, str]:

@@ -56,7 +56,7 @@ def test_what_was_spooled_at_the_end_is_delivered_by_the_next_start(
     code = """
 import pathlib
 def wait_for_the_disk():
-    # The last record is written some 10 ms after its call.
+    # The last record is written some 2 ms after its call.
     files = lambda: pathlib.Path(os.environ["MILLPOND_SPOOL_DIR"]).rglob("*.seg")
     while not any(b"record 99" in file.read_bytes() for file in files()): time.sleep(0.005)
 for n in range(100): log.info(f"record {n}")

@@ -318,7 +318,7 @@ impl Client {
 
     /// Has everything sent that was logged before, and waits for it, at most for `timeout`.
     pub fn flush(&self, timeout: Duration) -> FlushOutcome {
-        self.waited(|engine| engine.queue.flush(timeout))
+        self.waited(|engine| engine.flushed(engine.queue.flush(timeout)))
     }
 
     /// As [`Self::flush`], but asks `goes_on` about every `interval` whether to wait any longer: for bindings whose
@@ -329,7 +329,7 @@ impl Client {
         interval: Duration,
         goes_on: impl FnMut() -> bool,
     ) -> FlushOutcome {
-        self.waited(|engine| engine.queue.flush_while(timeout, interval, goes_on))
+        self.waited(|engine| engine.flushed(engine.queue.flush_while(timeout, interval, goes_on)))
     }
 
     /// Flushes when the guard is dropped: for a function whose process is frozen as soon as it has returned (AWS

@@ -161,7 +161,7 @@ impl Builder {
     /// Keeps records on disk until they are delivered, in a directory of its own below this one; any number of
     /// processes may share it. There is none by default.
     ///
-    /// A record is written [`limits::SPOOL_DELAY`] after its call and then survives the end of the process, also by
+    /// A record is written at most [`limits::SPOOL_DELAY`] after its call and then survives the end of the process, also by
     /// SIGKILL. It is synced when its batch is complete, at the latest after [`Self::batch_age`], and then survives a
     /// power cut; [`crate::Client::persist`] waits for that. What a process leaves, the next one that uses the directory
     /// delivers, with the field `recovered`: exactly once, since a batch keeps its idempotency key.

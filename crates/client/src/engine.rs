@@ -100,6 +100,17 @@ impl Engine {
         self.start_once();
     }
 
+    /// What a flush left, passed on. If that is nothing, the process may end at once and nobody will come back to the
+    /// spool's file: it goes now, lest the next process send all of it again.
+    pub(crate) fn flushed(&self, left: u64) -> u64 {
+        if left == 0
+            && let Some(Some(spooling)) = self.spooling.get()
+        {
+            spooling.retire();
+        }
+        left
+    }
+
     /// Starts the sender, if there is none.
     pub(crate) fn start_once(self: &Arc<Self>) {
         if !self.running.load(Ordering::Relaxed) {

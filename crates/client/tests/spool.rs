@@ -82,6 +82,22 @@ fn a_spool_changes_nothing_for_a_server_that_is_there() {
 }
 
 #[test]
+fn a_flush_leaves_no_file_that_the_next_process_would_send_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start();
+    let client = spooling(&server, directory.path()).build().unwrap();
+    for round in 0..3 {
+        log(&client, round * 10..round * 10 + 10);
+        flush(&client);
+        // A process that is killed now leaves nothing to anybody.
+        let own = fs::read_dir(directory.path()).unwrap().next().unwrap().unwrap().path();
+        let files = fs::read_dir(own).unwrap().map(|entry| entry.unwrap().path());
+        assert_eq!(files.filter(|path| path.extension().is_some_and(|it| it == "seg")).count(), 0);
+    }
+    assert_eq!(server.messages(), numbers(0..30));
+}
+
+#[test]
 fn what_one_client_could_not_deliver_the_next_one_does_and_says_so() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start();
@@ -303,8 +319,11 @@ fn what_is_damaged_on_disk_is_counted_and_told_and_costs_nothing_else() {
         is_taken_over
     });
     let client = client.take().unwrap();
-    eventually("delivered", || client.metrics().spooled == 0);
-    flush(&client);
+    eventually("delivered", || {
+        // Of what was lost the server is told by a record that waits for others.
+        flush(&client);
+        client.metrics().spooled == 0
+    });
     assert_eq!(client.metrics().dropped.get(DropReason::Damaged), 100);
     assert!(is_balanced(&client));
     let messages = server.messages();

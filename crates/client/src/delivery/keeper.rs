@@ -59,6 +59,7 @@ pub(crate) fn start(
         // Whatever was asked for before is new to the keeper.
         asked: Asked::default(),
         pressed: false,
+        written: Instant::now(),
         idle: true,
         complaints: Complaints::default(),
     };
@@ -78,6 +79,8 @@ struct Keeper {
     asked: Asked,
     /// Somebody waits for all that is there to be sealed.
     pressed: bool,
+    /// When records were last written.
+    written: Instant,
     /// Nothing of the spool is left on disk.
     idle: bool,
     complaints: Complaints,
@@ -97,8 +100,13 @@ impl Drop for Keeper {
 impl Keeper {
     fn run(mut self) {
         loop {
-            match self.engine.queue.take_by(self.deadline(), Some(self.asked), SPOOL_DELAY) {
-                Taken::Batch(batch) => self.keep(batch),
+            // The first record after a pause is written at once.
+            let delay = SPOOL_DELAY.saturating_sub(self.written.elapsed());
+            match self.engine.queue.take_by(self.deadline(), Some(self.asked), delay) {
+                Taken::Batch(batch) => {
+                    self.written = Instant::now();
+                    self.keep(batch);
+                }
                 Taken::Nothing => self.look_around(),
                 Taken::Ended => break,
             }

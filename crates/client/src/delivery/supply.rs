@@ -59,6 +59,14 @@ pub(crate) struct Supply {
     adopted: Instant,
 }
 
+impl Spooling {
+    /// Removes the file that is written to, if all of it is delivered. What can't be removed is found again after the
+    /// next start.
+    pub(crate) fn retire(&self) {
+        let _ = self.spool.retire();
+    }
+}
+
 impl Supply {
     /// Opens the spool, if there is to be one. Without it records go from memory.
     pub(crate) fn open(engine: &Arc<Engine>, complaints: &mut Complaints) -> Self {
