@@ -166,7 +166,8 @@ def exits(started: Started, how: int) -> None:
 
 
 def recovers(started: Started, _number: int) -> None:
-    """The next process after one that was killed."""
+    """The next process after one that was killed: it lives for a moment, and logs nothing."""
+    time.sleep(0.5)
     started.flush()
     started.close()
     _tell({})
