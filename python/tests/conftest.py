@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -24,6 +25,8 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("MILLPOND_"):
             monkeypatch.delenv(name)
+    if importlib.util.find_spec("zstandard") is None:
+        monkeypatch.setenv("MILLPOND_COMPRESSION", "gzip")  # What the recording server can read there.
 
 
 @pytest.fixture
@@ -109,10 +112,14 @@ class DocsPage:
 
 
 def docs_page(name: str) -> DocsPage:
-    """The page ``docs/python/NAME.md``; the test is skipped where there is no documentation, in an sdist."""
-    path = DOCS / f"{name}.md"
+    """The page ``docs/python/NAME.md``; the test is skipped where there is no documentation."""
     if not DOCS.is_dir():
         pytest.skip("the documentation is not part of an installed package")
+    return page_at(DOCS / f"{name}.md")
+
+
+def page_at(path: Path) -> DocsPage:
+    """The page in this file."""
     files: dict[str, str] = {}
     for indent, block in _BLOCK.findall(path.read_text(encoding="utf-8")):
         code = re.sub(f"^{indent}", "", block, flags=re.MULTILINE)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import DOCS, Program, docs_page
+from conftest import DOCS, Program, docs_page, page_at
 
 #: Pages that show no program.
 TABLES = {"performance"}
@@ -25,6 +25,13 @@ def test_the_program_of_the_page_logs(name: str, program: Program, tmp_path: Pat
     page.write(tmp_path)
     program.run_file(tmp_path / "page.py")
     program.server.wait_for(1)
+
+
+def test_the_program_of_the_front_page_logs(program: Program, tmp_path: Path) -> None:
+    page_at(Path(__file__).parents[1] / "README.md").write(tmp_path)
+    program.run_file(tmp_path / "page.py")
+    messages = [record["message"] for record in program.server.wait_for(3)]
+    assert messages == ["slow answer", "order placed", "charge failed"]
 
 
 def test_named_blocks_are_files_and_the_others_one_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import millpond
 
 pytest.importorskip("mypy", reason="mypy is not installed")
 PACKAGE = Path(millpond.__file__).parent
+CONSUMER = Path(__file__).parent / "typing" / "consumer.py"
 
 
 def check(*arguments: str, directory: Path) -> None:
@@ -28,6 +29,11 @@ def test_the_stubs_are_those_of_the_module(tmp_path: Path) -> None:
 
 def test_the_package_is_strictly_typed(tmp_path: Path) -> None:
     check("mypy", "--strict", "--package", "millpond", directory=tmp_path)
+
+
+def test_right_calls_are_accepted_and_wrong_ones_are_not(tmp_path: Path) -> None:
+    """The wrong ones are marked, and a mark on a call that is accepted is an error too."""
+    check("mypy", "--strict", str(CONSUMER), directory=tmp_path)
 
 
 def test_what_is_public_is_listed() -> None:

@@ -4,12 +4,13 @@
 use std::{cell::RefCell, collections::HashMap};
 
 use pyo3::{
+    exceptions::PyRuntimeError,
     intern,
     prelude::*,
     types::{PyDict, PyList, PyString, PyTuple, PyType},
 };
 
-use crate::limits::TYPES_REMEMBERED_MAX;
+use crate::limits::{COPY_ATTEMPTS_MAX, TYPES_REMEMBERED_MAX};
 
 /// How values of a type are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -183,6 +184,9 @@ pub(crate) fn type_name(value: &Bound<'_, PyAny>) -> String {
 }
 
 /// What a builtin container holds, by the builtin's own method: one of a subclass is never called.
+///
+/// Without the global lock another thread may change the container while it is copied. Python then raises, and it is
+/// copied anew.
 pub(crate) fn snapshot<'py>(
     value: &Bound<'py, PyAny>,
     method: &Bound<'py, PyString>,
@@ -193,9 +197,24 @@ pub(crate) fn snapshot<'py>(
         if matches!(module.as_str(), "builtins" | "collections" | "array")
             && ancestor.hasattr(method)?
         {
-            let elements = ancestor.call_method1(method, (value,))?;
-            return Ok(py.get_type::<PyList>().call1((elements,))?.cast_into::<PyList>()?);
+            let copy = || {
+                let elements = ancestor.call_method1(method, (value,))?;
+                Ok(py.get_type::<PyList>().call1((elements,))?.cast_into::<PyList>()?)
+            };
+            return again(py, copy);
         }
     }
     Ok(PyList::empty(py))
+}
+
+/// Does again what failed because another thread changed something meanwhile.
+fn again<T>(py: Python<'_>, work: impl Fn() -> PyResult<T>) -> PyResult<T> {
+    let mut result = work();
+    for _ in 1..COPY_ATTEMPTS_MAX {
+        match &result {
+            Err(error) if error.is_instance_of::<PyRuntimeError>(py) => result = work(),
+            _ => break,
+        }
+    }
+    result
 }

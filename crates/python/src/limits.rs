@@ -52,6 +52,10 @@ pub(crate) const ESCAPE_FACTOR_MAX: usize = 6;
 /// Most types whose kind a thread remembers; each entry keeps its type alive.
 pub(crate) const TYPES_REMEMBERED_MAX: usize = 512;
 
+/// How often a container is copied that other threads change meanwhile: a copy takes a microsecond, so two in a row that
+/// are disturbed are rare.
+pub(crate) const COPY_ATTEMPTS_MAX: usize = 16;
+
 /// Names that a thread remembers: a few hundred keywords are what a large service has.
 pub(crate) const NAMES_REMEMBERED: usize = 512;
 

@@ -85,12 +85,15 @@ _LATER = {
 _MODULES = {name: module for module, names in _LATER.items() for name in names}
 
 
-def __getattr__(name: str) -> object:
-    if name not in _MODULES:
-        raise AttributeError(f"module 'millpond' has no attribute {name!r}")
-    found: object = getattr(importlib.import_module(f"millpond.{_MODULES[name]}"), name)
-    globals()[name] = found
-    return found
+# Type checkers would take it for a promise of any name.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name not in _MODULES:
+            raise AttributeError(f"module 'millpond' has no attribute {name!r}")
+        found: object = getattr(importlib.import_module(f"millpond.{_MODULES[name]}"), name)
+        globals()[name] = found
+        return found
 
 
 def __dir__() -> list[str]:

@@ -7,13 +7,10 @@ This table is the one place that knows: the native client, the signature of ``in
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypedDict
-from urllib.parse import urlsplit
+from typing import Any, NamedTuple, TypedDict
 
 from millpond import _levels
 from millpond._native import DEFAULTS
@@ -120,6 +117,8 @@ def _url(value: object, where: str, _word: bool) -> str:
     expected = "the server's address such as http://127.0.0.1:4480"
     if not isinstance(value, str):
         raise _wrong(where, value, expected)
+    from urllib.parse import urlsplit
+
     try:
         parts = urlsplit(value)
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
@@ -245,8 +244,7 @@ def _trace_source(value: object, where: str, _word: bool) -> object:
     return value
 
 
-@dataclass(frozen=True)
-class Option:
+class Option(NamedTuple):
     """One option."""
 
     name: str
@@ -339,14 +337,17 @@ OPTIONS = (
 _BY_NAME = {option.name: option for option in OPTIONS}
 
 
-@dataclass(frozen=True)
-class Settings:
+class Settings(NamedTuple):
     """What a client was told, checked."""
 
     #: Options of the native client. Those that nobody set are not there.
-    native: Mapping[str, object] = field(repr=False)
+    native: Mapping[str, object]
     shutdown_timeout_s: float
     flush_on_sigterm: bool
+
+    def __repr__(self) -> str:
+        """Without the options, of which one is the key."""
+        return f"Settings(shutdown_timeout_s={self.shutdown_timeout_s}, flush_on_sigterm={self.flush_on_sigterm})"
 
     @property
     def has_spool(self) -> bool:
@@ -359,10 +360,12 @@ def settings_from(arguments: Mapping[str, object], environment: Mapping[str, str
     environment = os.environ if environment is None else environment
     for name in arguments:
         if name not in _BY_NAME:
+            import difflib
+
             close = difflib.get_close_matches(name, _BY_NAME, 1)
             hint = f"; did you mean `{close[0]}`?" if close else ""
             raise TypeError(f"there is no option `{name}`{hint}")
-    found = {}
+    found: dict[str, object] = {}
     for option in OPTIONS:
         value = _find(option, arguments, environment)
         if value is not None:

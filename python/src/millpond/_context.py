@@ -10,23 +10,24 @@ import contextlib
 import contextvars
 import os
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping
+from typing import NamedTuple
 
 from millpond import _levels
 from millpond._native import Attributes
 
 _current: contextvars.ContextVar[Attributes | None] = contextvars.ContextVar("millpond.context", default=None)
 
-_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
-_TRACE_ID = re.compile(r"[0-9a-f]{32}")
-_SPAN_ID = re.compile(r"[0-9a-f]{16}")
+# Compiled when they are first used.
+_TRACEPARENT = r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?"
+_TRACE_ID = r"[0-9a-f]{32}"
+_SPAN_ID = r"[0-9a-f]{16}"
 #: Longest request id taken from a header, in characters. Longer ones are no ids.
 _REQUEST_ID_CHARACTERS_MAX = 128
 
 
 @contextlib.contextmanager
-def context(**attributes: object) -> Iterator[None]:
+def context(**attributes: object) -> Generator[None, None, None]:
     """Adds attributes to every record logged inside of the ``with`` block, in this thread or task and in the tasks
     started from it.
 
@@ -39,14 +40,14 @@ def context(**attributes: object) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def unit(attributes: dict[str, object]) -> Iterator[None]:
+def unit(attributes: dict[str, object]) -> Generator[None, None, None]:
     """As :func:`context`, for a piece of work of its own, such as a request: its breadcrumbs are its own too."""
     with _entered(attributes, fork=True):
         yield
 
 
 @contextlib.contextmanager
-def _entered(attributes: dict[str, object], *, fork: bool) -> Iterator[None]:
+def _entered(attributes: dict[str, object], *, fork: bool) -> Generator[None, None, None]:
     token = _current.set(_merged(_current.get(), attributes, fork=fork))
     try:
         yield
@@ -112,8 +113,7 @@ def _merged(outer: Attributes | None, values: dict[str, object], *, fork: bool =
     return Attributes(values) if outer is None else outer.merged(values, fork)
 
 
-@dataclass(frozen=True)
-class TraceContext:
+class TraceContext(NamedTuple):
     """A place in a trace, as W3C Trace Context writes it."""
 
     #: 32 lower-case hex digits, not all zero.
@@ -154,7 +154,7 @@ def _random_hex(size_bytes: int) -> str:
 
 def parse_traceparent(header: str | None) -> TraceContext | None:
     """Reads a ``traceparent`` header; ``None`` if it is none that W3C Trace Context allows."""
-    match = _TRACEPARENT.fullmatch(header.strip()) if header else None
+    match = re.fullmatch(_TRACEPARENT, header.strip()) if header else None
     if match is None:
         return None
     version, trace_id, span_id, flags, more = match.groups()
@@ -187,16 +187,18 @@ def current_trace() -> TraceContext | None:
     if attributes is None:
         return None
     trace_id = attributes.get("trace_id")
-    if not isinstance(trace_id, str) or not _TRACE_ID.fullmatch(trace_id) or not trace_id.strip("0"):
+    if not isinstance(trace_id, str) or not re.fullmatch(_TRACE_ID, trace_id) or not trace_id.strip("0"):
         return None
     span_id = attributes.get("span_id")
-    if not isinstance(span_id, str) or not _SPAN_ID.fullmatch(span_id) or not span_id.strip("0"):
+    if not isinstance(span_id, str) or not re.fullmatch(_SPAN_ID, span_id) or not span_id.strip("0"):
         span_id = new_span_id()
     return TraceContext(trace_id, span_id)
 
 
 @contextlib.contextmanager
-def continue_trace(headers: Mapping[str, str] | None = None, **attributes: object) -> Iterator[TraceContext]:
+def continue_trace(
+    headers: Mapping[str, str] | None = None, **attributes: object
+) -> Generator[TraceContext, None, None]:
     """Runs the ``with`` block as a new span of the trace that the headers of a request or message carry, or of a new
     trace if they carry none. ``attributes`` are added to the context as by :func:`context`."""
     folded = {name.lower(): value for name, value in (headers or {}).items()}
@@ -211,7 +213,7 @@ def continue_trace(headers: Mapping[str, str] | None = None, **attributes: objec
 
 
 @contextlib.contextmanager
-def span(**attributes: object) -> Iterator[TraceContext]:
+def span(**attributes: object) -> Generator[TraceContext, None, None]:
     """Runs the ``with`` block as a new span of the current trace, or of a new one if there is none. ``attributes`` are
     added to the context as by :func:`context`."""
     parent = current_trace()

@@ -17,12 +17,15 @@ class Sink(Protocol):
     @property
     def log(self) -> Callable[..., None]:
         """Takes ``(severity, message, args, logger, context, bound, fields, exc_info, time_ns)``; never blocks."""
+        ...
 
     def enabled(self, level: int, /) -> bool:
         """Whether records of this severity are kept."""
+        ...
 
     def flush(self, timeout_s: float, /) -> object:
         """Waits until what was taken is delivered."""
+        ...
 
 
 def sink_of(client: Client | AsyncClient | None) -> Sink:
