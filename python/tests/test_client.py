@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import copy
+import pickle
 import sys
 import threading
 import types
@@ -132,7 +134,7 @@ def test_tags_are_said_in_calls_and_in_contexts(client: Recorder) -> None:
     assert a["tags"] == ["call", "bound", "eu", "beta"]
     assert b["tags"] == ["one", "bound", "eu", "beta"]
     assert (c["tags"], c["fields"]) == (["bound"], {"tags": {"not": "tags"}})
-    assert (d.get("tags"), d["fields"]) == (None, {"tags": [1, 2]})
+    assert (d["tags"], d.get("fields")) == (["1", "2"], None)
 
 
 def test_what_is_bound_to_the_context_lasts_to_its_end(client: Recorder) -> None:
@@ -307,6 +309,26 @@ def test_the_development_mode_prints_and_sends_nothing(program: Program) -> None
     assert '"message":"printed"' in done.stdout
     assert '"message":"too"' in done.stderr
     assert program.server.headers == []
+
+
+def test_a_logger_is_copied_and_pickled_and_keeps_what_is_bound_to_itself(client: Recorder) -> None:
+    log = millpond.get_logger("x", api_key="sk-live", shard=7)
+    assert repr(log) == "<millpond.Logger 'x' with api_key, shard>"
+    assert copy.deepcopy({"log": log})["log"] is log
+    pickle.loads(pickle.dumps(log)).info("from afar")
+    (record,) = sent(client)
+    assert (record["logger"], record["fields"]) == ("x", {"api_key": "[REDACTED]", "shard": 7})
+    with millpond.Client(mode="silent") as own, pytest.raises(TypeError, match="can't be pickled"):
+        pickle.dumps(own.get_logger("y"))
+
+
+def test_a_trace_that_is_not_sampled_stays_so(client: Recorder) -> None:
+    header = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0"
+    for flag in "01":
+        with millpond.continue_trace({"traceparent": header + flag}), millpond.span():
+            assert millpond.outgoing_headers()["traceparent"].endswith(f"-0{flag}")
+    with millpond.continue_trace({"traceparent": 5}) as trace:  # type: ignore[dict-item]
+        assert trace.sampled
 
 
 def test_metrics_name_every_fate(client: Recorder) -> None:

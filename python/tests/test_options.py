@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 import millpond
-from millpond._config import OPTIONS, Options, settings_from
+from millpond._config import OPTIONS, REQUEST_OPTIONS, Options, settings_from
 from millpond._native import DEFAULTS, Client
+from millpond._runtime import runtime
+from millpond.middleware import RequestOptions
 from recorder import Recorder
 
 PAGE = Path(__file__).parents[2] / "docs/python/options.md"
@@ -86,6 +88,7 @@ def test_what_the_engine_refuses_is_a_configuration_error_too() -> None:
         ({"ca_file": "/nowhere/ca.pem"}, "CA certificates"),
         ({"api_key": "schlüssel"}, "the API key has a character"),
         ({"proxy": "nonsense://"}, "proxy"),
+        ({"proxy": "socks5://127.0.0.1:1"}, "no HTTP proxy"),
     ]:
         with pytest.raises(millpond.ConfigurationError, match=words):
             millpond.Client(**options)  # type: ignore[arg-type]
@@ -102,6 +105,41 @@ def test_a_secret_is_in_no_text_about_the_settings() -> None:
     with pytest.raises(millpond.ConfigurationError) as raised:
         millpond.Client(dsn="ftp://mp_secret@localhost")
     assert "mp_secret" not in str(raised.value)
+
+
+def test_a_key_in_an_endpoint_is_refused_and_not_shown() -> None:
+    for endpoint in ["http://mp_secret@localhost:4480", "https://user:mp_secret@h:99999", "htps://mp_secret@h"]:
+        with pytest.raises(millpond.ConfigurationError, match="has credentials in it") as raised:
+            millpond.Client(endpoint=endpoint)
+        assert "mp_secret" not in str(raised.value)
+    # Nor does a key go to another server than its own.
+    found = settings_from({"endpoint": "http://127.0.0.1:1"}, {"MILLPOND_DSN": "http://mp_secret@prod.example"})
+    assert "dsn" not in found.native
+
+
+def test_a_setup_that_says_the_same_again_changes_nothing(server: Recorder) -> None:
+    import numpy
+
+    def setup(**more: Any) -> Any:
+        millpond.init(endpoint=server.url, before_send=lambda record: record, capture_logging=False, **more)
+        return runtime.client
+
+    try:
+        assert setup() is setup()
+        assert setup(fields={"a": 1}) is not setup()
+        # What can't be compared is another one.
+        assert setup(fields={"a": numpy.array([1, 2])}) is not setup(fields={"a": numpy.array([1, 2])})
+    finally:
+        millpond.close(0)
+
+
+def test_options_of_requests_need_an_application() -> None:
+    with pytest.raises(millpond.ConfigurationError, match="about requests, expected `app`") as raised:
+        millpond.init(skip_paths=["/x"])
+    assert "init(" in str(raised.value)
+    with pytest.raises(millpond.ConfigurationError, match="ignore_loggers"):
+        millpond.init(ignore_loggers=5)  # type: ignore[arg-type]
+    assert set(REQUEST_OPTIONS) == set(RequestOptions.__annotations__)
 
 
 #: A value for each option that is not its default.

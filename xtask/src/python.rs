@@ -31,29 +31,29 @@ fn make(venv: &str, python: &str) -> Result<()> {
 }
 
 /// Builds and installs the package as a user would (`pip install ./python`), with whatever else is asked for.
-pub(crate) fn install(release: bool, more: &[&str]) -> Result<()> {
-    install_into(VENV, release, more)
+pub(crate) fn install(more: &[&str]) -> Result<()> {
+    install_into(VENV, more)
 }
 
 /// The same into another virtual environment below `target/`.
-pub(crate) fn install_into(venv: &str, release: bool, more: &[&str]) -> Result<()> {
+pub(crate) fn install_into(venv: &str, more: &[&str]) -> Result<()> {
     make(venv, "python3")?;
     let mut pip = program_of(venv, "pip", ".");
     pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(more);
-    perform(built(&mut pip, release))
+    perform(built(&mut pip))
 }
 
-/// Tells pip how to build the package.
-fn built(pip: &mut Command, release: bool) -> &mut Command {
-    let profile = if release { "--profile release" } else { "--profile dev" };
+/// Tells pip how to build the package: as it is released, since the checks of a debug build abort a child that closes all
+/// descriptors, ours too.
+fn built(pip: &mut Command) -> &mut Command {
     // A target directory of its own: maturin's settings for PyO3 would make cargo rebuild in ours at every turn.
     let target = workspace::target().join("maturin");
-    pip.env("MATURIN_PEP517_ARGS", profile).env("CARGO_TARGET_DIR", target)
+    pip.env("MATURIN_PEP517_ARGS", "--profile release").env("CARGO_TARGET_DIR", target)
 }
 
 /// The step: the package's own tests and its checkers, and the core of the tests with every other Python that is here.
 pub(crate) fn check() -> Result<()> {
-    install(false, &["./python[test]"])?;
+    install(&["./python[test]"])?;
     perform(program("ruff", "python").args(["check", "."]))?;
     perform(&mut program("mypy", "python"))?;
     perform(program("python", "python").args(["-m", "mypy.stubtest", "millpond"]))?;
@@ -94,7 +94,7 @@ fn check_others() -> Result<()> {
     let _ = std::fs::remove_dir_all(&wheels);
     let mut pip = program("pip", ".");
     pip.args(["wheel", "--quiet", "--disable-pip-version-check", "--no-deps", "./python"]);
-    perform(built(pip.arg("--wheel-dir").arg(&wheels), false))?;
+    perform(built(pip.arg("--wheel-dir").arg(&wheels)))?;
     others.into_iter().try_for_each(|python| check_other(python, &wheels))
 }
 

@@ -12,7 +12,9 @@ use ureq::{
     tls::{Certificate, PemItem, parse_pem},
 };
 
-use crate::{BuildError, Builder, address::dsn::Dsn, address::proxy::ProxyChoice};
+use crate::{
+    BuildError, Builder, address::dsn::Dsn, address::proxy::ProxyChoice, diagnostics::complain,
+};
 
 /// What the builder was told.
 #[derive(Clone, Debug, Default)]
@@ -67,7 +69,9 @@ impl Options {
             return Err(BuildError::ApiKey);
         }
         let url = match self.endpoint.or(dsn_endpoint) {
-            Some(endpoint) => ingest_url(&endpoint).ok_or(BuildError::Endpoint(endpoint))?,
+            Some(endpoint) => {
+                ingest_url(&endpoint).ok_or_else(|| BuildError::Endpoint(without_key(&endpoint)))?
+            }
             None => format!("http://127.0.0.1:{PORT}{INGEST_PATH}"),
         };
         let proxy = proxy(&self.proxy, &url)?;
@@ -123,11 +127,21 @@ impl Builder {
     }
 }
 
+/// The endpoint without what stands in front of a host: a DSN in the wrong place.
+fn without_key(endpoint: &str) -> String {
+    match endpoint.rsplit_once('@') {
+        Some((_, host)) => format!("…@{host}"),
+        None => endpoint.to_owned(),
+    }
+}
+
 fn ingest_url(endpoint: &str) -> Option<String> {
     let base = endpoint.trim().trim_end_matches('/');
     let url: Uri = format!("{base}{INGEST_PATH}").parse().ok()?;
     let known = matches!(url.scheme_str(), Some("http" | "https"));
-    (known && has_host(&url) && url.query().is_none()).then(|| url.to_string())
+    // A key in front of the host would be shown wherever the endpoint is; that is what a DSN is for.
+    let is_bare = url.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+    (known && is_bare && has_host(&url) && url.query().is_none()).then(|| url.to_string())
 }
 
 /// Whether there is a host, and a port behind it or none. `Uri` takes any number for a port.
@@ -146,11 +160,28 @@ fn proxy(choice: &ProxyChoice, url: &str) -> Result<Option<Proxy>, BuildError> {
     {
         return Err(BuildError::Proxy("it is no URL with a host".to_owned()));
     }
-    choice
-        .url(&target, |name| env::var(name).ok())
+    let address = choice.url(&target, |name| env::var(name).ok());
+    if address.as_deref().is_some_and(|address| !is_http(address)) {
+        // What the environment says is meant for other programs too, some of which know SOCKS.
+        return match choice {
+            ProxyChoice::Url(_) => Err(BuildError::Proxy("it is no HTTP proxy".to_owned())),
+            _ => {
+                complain(&format_args!(
+                    "the proxy that the environment names is no HTTP proxy and not used"
+                ));
+                Ok(None)
+            }
+        };
+    }
+    address
         // The address may have a password in it and is not shown.
         .map(|proxy| Proxy::new(&proxy).map_err(|error| BuildError::Proxy(error.to_string())))
         .transpose()
+}
+
+/// Whether the proxy is one that we can talk to. In the environment it may lack the scheme.
+fn is_http(proxy: &str) -> bool {
+    proxy.split_once("://").is_none_or(|(scheme, _)| matches!(scheme, "http" | "https"))
 }
 
 fn ca_certificates(ca: Ca) -> Result<Vec<Certificate<'static>>, BuildError> {
@@ -196,6 +227,7 @@ mod tests {
             "ftp://x",
             "http://",
             "http://a b",
+            "http://key@host",
             "http://x?y=1",
             "/api",
             "http://127.0.0.1:99999",

@@ -352,13 +352,33 @@ impl Client {
     /// stop; what it can't deliver with the request that it may be in the middle of is counted as dropped. Records
     /// that are logged from now on are dropped and counted.
     pub fn close(&self, timeout: Duration) -> FlushOutcome {
-        self.shared.close(timeout)
+        self.shared.close(|engine| engine.close(timeout))
     }
 
     /// Waits until everything that was logged before is synced to the disk by the [spool](Builder::spool) or
     /// delivered, at most for `timeout`: how many records are neither. Without a spool this is a [flush](Self::flush).
     pub fn persist(&self, timeout: Duration) -> FlushOutcome {
         self.waited(|engine| engine.queue.persist(timeout))
+    }
+
+    /// As [`Self::close`], but asks `goes_on` about every `interval` whether to wait any longer.
+    pub fn close_while(
+        &self,
+        timeout: Duration,
+        interval: Duration,
+        goes_on: impl FnMut() -> bool,
+    ) -> FlushOutcome {
+        self.shared.close(|engine| engine.close_while(timeout, interval, goes_on))
+    }
+
+    /// As [`Self::persist`], but asks `goes_on` about every `interval` whether to wait any longer.
+    pub fn persist_while(
+        &self,
+        timeout: Duration,
+        interval: Duration,
+        goes_on: impl FnMut() -> bool,
+    ) -> FlushOutcome {
+        self.waited(|engine| engine.queue.persist_while(timeout, interval, goes_on))
     }
 
     fn waited(&self, wait: impl FnOnce(&Engine) -> u64) -> FlushOutcome {
@@ -397,17 +417,18 @@ impl Client {
 }
 
 impl Shared {
-    fn close(&self, timeout: Duration) -> FlushOutcome {
+    fn close(&self, close: impl FnOnce(&Engine) -> u64) -> FlushOutcome {
         self.closed.store(true, Ordering::Relaxed);
         let Some(engine) = self.lineage.existing_engine() else { return FlushOutcome::default() };
-        FlushOutcome::new(engine.close(timeout), engine)
+        FlushOutcome::new(close(engine), engine)
     }
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
         // In a child that has logged nothing this finds no engine: the parent's is not touched (dd-trace-py#18856).
-        let lost = self.close(self.settings.delivery.shutdown_timeout).at_risk();
+        let timeout = self.settings.delivery.shutdown_timeout;
+        let lost = self.close(|engine| engine.close(timeout)).at_risk();
         if lost > 0 {
             // Nobody is left who could ask for it.
             complain(&format_args!(

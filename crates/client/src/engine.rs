@@ -160,9 +160,19 @@ impl Engine {
 
     /// Takes no more records, waits for those that are there, and has the sender end. How many are left.
     pub(crate) fn close(&self, timeout: Duration) -> u64 {
+        self.close_while(timeout, timeout, || true)
+    }
+
+    /// The same, for as long as `goes_on` says so.
+    pub(crate) fn close_while(
+        &self,
+        timeout: Duration,
+        interval: Duration,
+        goes_on: impl FnMut() -> bool,
+    ) -> u64 {
         self.report_losses(true);
         self.queue.close();
-        let left = self.queue.flush(timeout);
+        let left = self.queue.flush_while(timeout, interval, goes_on);
         if left > 0 && self.settings.delivery.spool_directory.is_some() {
             self.queue.persist(SPOOL_GRACE);
         }

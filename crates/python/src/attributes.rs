@@ -27,7 +27,7 @@ pub(crate) fn attribute_named(name: &str) -> Option<TextAttribute> {
 /// The keyword whose strings are the record's tags.
 pub(crate) const TAGS: &str = "tags";
 
-/// The tags that a value stands for: a string, or a collection of nothing but strings.
+/// The tags that a value stands for: a string, or what is in a collection.
 pub(crate) fn tags(value: &Bound<'_, PyAny>) -> Option<Vec<String>> {
     if value.is_instance_of::<PyString>() {
         return text(value).ok().map(|tag| vec![tag]);
@@ -39,11 +39,7 @@ pub(crate) fn tags(value: &Bound<'_, PyAny>) -> Option<Vec<String>> {
     if !is_collection {
         return None;
     }
-    let all = value.try_iter().ok()?.map(|tag| {
-        let tag = tag.ok()?;
-        tag.is_instance_of::<PyString>().then(|| text(&tag).ok()).flatten()
-    });
-    all.collect()
+    value.try_iter().ok()?.map(|tag| text(&tag.ok()?).ok()).collect()
 }
 
 /// A mapping that never changes. Its values are converted when it is made, not for each record.

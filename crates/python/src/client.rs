@@ -4,6 +4,7 @@ use std::{
     cell::Cell,
     sync::atomic::{AtomicU64, Ordering},
     thread,
+    time::Duration,
 };
 
 use millpond::{FlushOutcome, Level, LineWriter, Severity};
@@ -116,15 +117,7 @@ impl Client {
     /// Waits until everything logged so far is delivered: how many records are left, and how many of these are on
     /// disk. Signals are heard meanwhile.
     fn flush(&self, py: Python<'_>, timeout_s: f64) -> PyResult<(u64, u64)> {
-        let timeout = duration(timeout_s)?;
-        let mut interrupted = Ok(());
-        let outcome = py.detach(|| {
-            self.client.flush_while(timeout, SIGNAL_INTERVAL, || {
-                interrupted = Python::attach(|py| py.check_signals());
-                interrupted.is_ok()
-            })
-        });
-        interrupted.map(|()| pair(outcome))
+        wait(py, timeout_s, |timeout, hear| self.client.flush_while(timeout, SIGNAL_INTERVAL, hear))
     }
 
     /// Reads from the same server with the same key.
@@ -135,14 +128,14 @@ impl Client {
     /// Waits until everything logged so far is on disk or delivered: how many records are neither, and how many are
     /// in the spool.
     fn persist(&self, py: Python<'_>, timeout_s: f64) -> PyResult<(u64, u64)> {
-        let timeout = duration(timeout_s)?;
-        Ok(pair(py.detach(|| self.client.persist(timeout))))
+        wait(py, timeout_s, |timeout, hear| {
+            self.client.persist_while(timeout, SIGNAL_INTERVAL, hear)
+        })
     }
 
     /// Stops, after a flush: as `flush`.
     fn close(&self, py: Python<'_>, timeout_s: f64) -> PyResult<(u64, u64)> {
-        let timeout = duration(timeout_s)?;
-        Ok(pair(py.detach(|| self.client.close(timeout))))
+        wait(py, timeout_s, |timeout, hear| self.client.close_while(timeout, SIGNAL_INTERVAL, hear))
     }
 
     /// The account: `accepted = delivered + queued + spooled + sum(dropped)`.
@@ -244,8 +237,22 @@ impl Drop for Client {
     }
 }
 
-fn pair(outcome: FlushOutcome) -> (u64, u64) {
-    (outcome.left, outcome.spooled)
+/// Waits without the interpreter, and hears signals meanwhile: how many records are left, and how many of these are on
+/// disk.
+fn wait(
+    py: Python<'_>,
+    timeout_s: f64,
+    wait: impl FnOnce(Duration, &mut dyn FnMut() -> bool) -> FlushOutcome + Send,
+) -> PyResult<(u64, u64)> {
+    let timeout = duration(timeout_s)?;
+    let mut interrupted = Ok(());
+    let outcome = py.detach(|| {
+        wait(timeout, &mut || {
+            interrupted = Python::attach(|py| py.check_signals());
+            interrupted.is_ok()
+        })
+    });
+    interrupted.map(|()| (outcome.left, outcome.spooled))
 }
 
 /// The severity of this number; that of `info` for what is none.

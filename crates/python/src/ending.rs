@@ -43,7 +43,8 @@ impl LogCall {
 impl Drop for LogCall {
     fn drop(&mut self) {
         PLAIN.set(false);
-        OPEN.fetch_sub(1, SeqCst);
+        // In a child that was forked inside of the call it was counted for the parent alone.
+        let _ = OPEN.fetch_update(SeqCst, SeqCst, |open| open.checked_sub(1));
     }
 }
 

@@ -366,10 +366,8 @@ impl<'a> Writer<'a> {
         let format = if bits > INTEGER_BITS_MAX { "#x" } else { "d" };
         let digits = class.call_method1(intern!(py, "__format__"), (integer, format))?;
         with_text(digits.cast::<PyString>()?, |digits| {
-            match digits.parse::<i128>() {
-                Ok(_) => self.out.push_str(digits),
-                Err(_) => self.text(digits),
-            }
+            // Beyond 64 bits a number would be a float to nearly everybody who reads it.
+            self.text(digits);
             Ok(())
         })
     }

@@ -451,6 +451,16 @@ impl Queue {
         self.await_all(timeout, State::unsafe_before, timeout, || true)
     }
 
+    /// As [`Self::persist`], with the questions of [`Self::flush_while`].
+    pub fn persist_while(
+        &self,
+        timeout: Duration,
+        interval: Duration,
+        goes_on: impl FnMut() -> bool,
+    ) -> u64 {
+        self.await_all(timeout, State::unsafe_before, interval, goes_on)
+    }
+
     /// Asks for a flush and waits until `left` of the records that are there now is 0; what it is at last.
     fn await_all(
         &self,

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from millpond import _native
 from millpond._async_reading import AsyncReading
-from millpond._config import settings_from
-from millpond._flow import Flow
+from millpond._config import documentation, settings_from
+from millpond._flow import Flow, checked_step
 from millpond._logger import Levels, Logger, logger_of
 from millpond._offload import begin
 from millpond._reading import Reading
 from millpond._sink import Sink
-from millpond._start import close, flush, persist, preview, start
+from millpond._start import close, flush, persist, preview, seconds, start
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -49,13 +49,13 @@ class _Sender(Levels):
 
     def resume_flow(self, id: str, next_step: int) -> Flow:
         """Goes on with a flow that was begun elsewhere, from the step that is next."""
-        return Flow(self._native, self._native.resume_flow(id, next_step))
+        return Flow(self._native, self._native.resume_flow(str(id), checked_step(next_step)))
 
     def preview(
         self, level: str | int, message: object, /, *args: object, exc_info: object = None, **fields: object
     ) -> dict[str, Any] | None:
-        """The record that would be sent for this log call here and now, after redaction and ``before_send``; ``None``
-        if none would be. Nothing is sent or counted."""
+        """The record that would be sent for this log call here and now, after redaction and ``before_send``, whatever
+        the least level and sampling say; ``None`` if the hook drops it. Nothing is sent or counted."""
         return preview(self._native, level, message, args, self._name, exc_info, fields)
 
     def metrics(self) -> dict[str, Any]:
@@ -77,7 +77,7 @@ class _Sender(Levels):
         return self._made
 
     def _timeout(self, given: float | None) -> float:
-        return self._settings.shutdown_timeout_s if given is None else max(0.0, float(given))
+        return self._settings.shutdown_timeout_s if given is None else seconds(given)
 
     def __repr__(self) -> str:
         native = self._settings.native
@@ -143,18 +143,18 @@ class AsyncClient(_Sender, AsyncReading):
 
     async def flush(self, timeout: float | None = None) -> bool:
         """As :meth:`Client.flush`."""
-        seconds = self._timeout(timeout)
-        return await begin(lambda: flush(self._native, seconds))
+        within = self._timeout(timeout)
+        return await begin(lambda: flush(self._native, within))
 
     async def persist(self, timeout: float | None = None) -> bool:
         """As :meth:`Client.persist`."""
-        seconds = self._timeout(timeout)
-        return await begin(lambda: persist(self._native, seconds))
+        within = self._timeout(timeout)
+        return await begin(lambda: persist(self._native, within))
 
     async def close(self, timeout: float | None = None) -> bool:
         """As :meth:`Client.close`."""
-        seconds = self._timeout(timeout)
-        return await begin(lambda: close(self._native, seconds))
+        within = self._timeout(timeout)
+        return await begin(lambda: close(self._native, within))
 
     async def flow_from_server(self, name: str) -> Flow:
         """As :meth:`Client.flow_from_server`."""
@@ -167,3 +167,7 @@ class AsyncClient(_Sender, AsyncReading):
         self, _class: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
         await self.close()
+
+
+for _class in (Client, AsyncClient):
+    _class.__doc__ = f"{_class.__doc__}\n{documentation()}\n"

@@ -10,10 +10,20 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, Literal, NamedTuple, TypedDict
 
 from millpond import _levels
 from millpond._native import DEFAULTS
+
+#: Options that are those of requests, of ``millpond.middleware.RequestOptions``.
+REQUEST_OPTIONS = (
+    "skip_paths",
+    "trusted_proxies",
+    "forwarded_header",
+    "capture_headers",
+    "capture_body",
+    "logger",
+)
 
 
 class ConfigurationError(ValueError):
@@ -32,7 +42,7 @@ class Options(TypedDict, total=False):
     host: str | None
     min_level: str | int | None
     fields: Mapping[str, object] | None
-    redaction: str | None
+    redaction: Literal["off", "keys", "keys_and_values"] | None
     redact_keys: Collection[str] | None
     exclude_fields: Collection[str] | None
     text_chars_max: int | None
@@ -43,22 +53,22 @@ class Options(TypedDict, total=False):
     sample_rate: float | None
     sample_level_max: str | int | None
     before_send: Callable[[dict[str, Any]], dict[str, Any] | None] | None
-    trace_source: str | Callable[[], tuple[str, str] | None] | None
+    trace_source: Literal["opentelemetry", "off"] | Callable[[], tuple[str, str] | None] | None
     auto_trace_id: bool | None
     breadcrumbs_min_level: str | int | None
-    mode: str | None
-    console: str | None
+    mode: Literal["normal", "development", "silent"] | None
+    console: Literal["pretty", "json", "off"] | None
     spool_dir: str | os.PathLike[str] | None
     spool_bytes_max: int | None
     spool_age_s_max: float | None
     queue_bytes_max: int | None
     queue_records_max: int | None
-    overflow: str | None
+    overflow: Literal["drop_newest", "drop_oldest", "block"] | None
     block_timeout_s: float | None
     batch_records_max: int | None
     batch_bytes_max: int | None
     batch_age_s: float | None
-    compression: str | None
+    compression: Literal["zstd", "gzip", "none"] | None
     retry_delay_s: float | None
     retry_delay_s_max: float | None
     attempts_max: int | None
@@ -124,6 +134,9 @@ def _url(value: object, where: str, _word: bool) -> str:
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         valid = False
+    if "@" in value:
+        # A key in front of the host would be shown wherever the endpoint is. So it is not shown here either.
+        raise ConfigurationError(f"{where} has credentials in it, expected {expected}; a key and an address are a dsn")
     if not valid or any(letter <= " " for letter in value):
         raise _wrong(where, value, expected)
     return value.rstrip("/")
@@ -210,6 +223,11 @@ def _names(value: object, where: str, word: bool) -> list[str]:
         if not isinstance(name, str) or not name:
             raise _wrong(where, value, "names, each a string that is not empty")
     return [str(name) for name in names]
+
+
+def names_from(value: object, where: str) -> list[str]:
+    """A collection of names, or one."""
+    return _names(value, where, False)
 
 
 def _path(value: object, where: str, _word: bool) -> str:
@@ -349,10 +367,28 @@ class Settings(NamedTuple):
         """Without the options, of which one is the key."""
         return f"Settings(shutdown_timeout_s={self.shutdown_timeout_s}, flush_on_sigterm={self.flush_on_sigterm})"
 
+    def is_like(self, other: Settings | None) -> bool:
+        """Whether a client with the one would be one with the other. A function that was made anew by the same code is
+        the same function."""
+        if other is None or self[1:] != other[1:] or self.native.keys() != other.native.keys():
+            return False
+        return all(_is_same(value, other.native[name]) for name, value in self.native.items())
+
     @property
     def has_spool(self) -> bool:
         """Whether records are kept on disk."""
         return "spool_dir" in self.native
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    code = getattr(one, "__code__", None)
+    if code is not None:
+        parts = ("__code__", "__closure__", "__defaults__", "__kwdefaults__", "__self__")
+        return all(getattr(one, part, None) == getattr(other, part, None) for part in parts)
+    try:
+        return bool(one == other)
+    except Exception:
+        return False  # Values that can't be compared, such as arrays.
 
 
 def settings_from(arguments: Mapping[str, object], environment: Mapping[str, str] | None = None) -> Settings:
@@ -381,8 +417,10 @@ def _find(option: Option, arguments: Mapping[str, object], environment: Mapping[
     value = arguments.get(option.name)
     if value is not None:
         return option.check(value, f"init({option.name}=…)", False)
-    if option.name in ("endpoint", "api_key") and arguments.get("dsn") is not None:
-        return None  # What the program says goes before what the environment says.
+    # What the program says goes before what the environment says, and no key goes to another address than its own.
+    elsewhere = {"endpoint": "dsn", "api_key": "dsn", "dsn": "endpoint"}.get(option.name, "")
+    if arguments.get(elsewhere) is not None:
+        return None
     variable = option.environment_name
     word = "" if variable is None else environment.get(variable, "").strip()
     return option.check(word, f"environment variable {variable}", True) if word else None

@@ -19,6 +19,9 @@ from millpond._native import Attributes
 _current: contextvars.ContextVar[Attributes | None] = contextvars.ContextVar("millpond.context", default=None)
 
 # Compiled when they are first used.
+#: A trace that its first service does not record; which one says whom it is about, so that nobody need take it back.
+_unsampled: contextvars.ContextVar[str | None] = contextvars.ContextVar("millpond.unsampled", default=None)
+
 _TRACEPARENT = r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?"
 _TRACE_ID = r"[0-9a-f]{32}"
 _SPAN_ID = r"[0-9a-f]{16}"
@@ -85,7 +88,7 @@ def add_tags(*tags: str) -> None:
     """Binds tags, behind those that are bound already."""
     attributes = _current.get()
     before = None if attributes is None else attributes.get("tags")
-    known = list(before) if isinstance(before, (list, tuple)) else []
+    known: list[object] = list(before) if isinstance(before, (list, tuple)) else []
     bind(tags=known + [tag for tag in tags if tag not in known])
 
 
@@ -154,7 +157,7 @@ def _random_hex(size_bytes: int) -> str:
 
 def parse_traceparent(header: str | None) -> TraceContext | None:
     """Reads a ``traceparent`` header; ``None`` if it is none that W3C Trace Context allows."""
-    match = re.fullmatch(_TRACEPARENT, header.strip()) if header else None
+    match = re.fullmatch(_TRACEPARENT, header.strip()) if isinstance(header, str) else None
     if match is None:
         return None
     version, trace_id, span_id, flags, more = match.groups()
@@ -192,7 +195,15 @@ def current_trace() -> TraceContext | None:
     span_id = attributes.get("span_id")
     if not isinstance(span_id, str) or not re.fullmatch(_SPAN_ID, span_id) or not span_id.strip("0"):
         span_id = new_span_id()
-    return TraceContext(trace_id, span_id)
+    return TraceContext(trace_id, span_id, _unsampled.get() != trace_id)
+
+
+def remember_sampling(trace: TraceContext) -> None:
+    """Whether a trace is recorded is passed on with it. To be called where its id enters the context."""
+    if not trace.sampled:
+        _unsampled.set(trace.trace_id)
+    elif _unsampled.get() == trace.trace_id:
+        _unsampled.set(None)
 
 
 @contextlib.contextmanager
@@ -208,6 +219,7 @@ def continue_trace(
     request_id = _clean_request_id(folded.get("x-request-id")) or _clean_request_id(folded.get("x-correlation-id"))
     if request_id is not None:
         ids["request_id"] = request_id
+    remember_sampling(trace)
     with unit({**ids, **attributes}):
         yield trace
 

@@ -70,8 +70,8 @@ def doctor(example: dict[str, object] | None = None, *, out: TextIO | None = Non
     settings = runtime.settings if runtime.settings is not None and not options else None
     try:
         settings = settings or settings_from(options)
-        found.append(_configuration(settings))
         client = _native.Client({**_without_spool(settings), "mode": "silent"})
+        found.append(_configuration(settings))
         found.extend(_server(client))
         found.append(_redaction(client, example))
         found.append(_spool(settings))
@@ -79,7 +79,10 @@ def doctor(example: dict[str, object] | None = None, *, out: TextIO | None = Non
     except (ConfigurationError, ValueError) as error:
         found.append(Finding("failed", "configuration", str(error)))
     diagnosis = Diagnosis(found)
-    print(diagnosis, file=out or sys.stdout)
+    out = out or sys.stdout
+    encoding = getattr(out, "encoding", None) or "utf-8"
+    # A terminal that has no ticks gets question marks instead.
+    print(str(diagnosis).encode(encoding, "replace").decode(encoding), file=out)
     return diagnosis
 
 

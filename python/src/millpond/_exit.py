@@ -60,6 +60,12 @@ class _Exit:
     def forget(self, client: _native.Client) -> None:
         """The client was closed."""
         self._clients.pop(id(client), None)
+        self._deadlines.pop(id(client), None)
+
+    def go_on(self) -> None:
+        """It was not the end after all."""
+        self._deadlines = {}
+        self._said = False
 
     @property
     def exiting(self) -> bool:
@@ -135,11 +141,17 @@ def _flush_on_sigterm() -> None:
 
 
 def _on_sigterm(_number: int, _frame: object) -> None:
+    ends = signal.getsignal(signal.SIGTERM) is _on_sigterm
     try:
         exit_.flush()
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTERM)
+        if ends:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTERM)
+            # Still here: the first process of a container is not ended by it.
+            signal.signal(signal.SIGTERM, _on_sigterm)
+        # Or another handler has called this one, and decides by itself.
+        exit_.go_on()
 
 
 def say(text: str) -> None:

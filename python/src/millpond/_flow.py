@@ -13,6 +13,16 @@ from millpond._native import Attributes
 from millpond._sink import Sink
 
 
+def checked_step(next_step: int) -> int:
+    """The step from which a flow goes on.
+
+    :raises ValueError: it is none.
+    """
+    if not isinstance(next_step, int) or not 0 <= next_step < 1 << 32:
+        raise ValueError(f"next_step is {next_step!r}, expected a whole number from 0 to 4294967295")
+    return next_step
+
+
 @final
 class Flow(Levels):
     """A process of several steps. Its records have ``flow_id`` and ``step_index``, counted from 0.

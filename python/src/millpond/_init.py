@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from millpond import _config
 from millpond._capture import capture, release
-from millpond._config import settings_from
-from millpond._flow import Flow
+from millpond._config import REQUEST_OPTIONS, ConfigurationError, names_from, settings_from
+from millpond._flow import Flow, checked_step
 from millpond._logger import Logger, logger_of
 from millpond._runtime import runtime
 from millpond._start import preview as preview_of
@@ -48,19 +48,18 @@ def init(
 
     :raises ConfigurationError: an option has a value that it can't have.
     """
+    ignored = names_from(ignore_loggers, "init(ignore_loggers=…)")
     of_client: dict[str, Any] = dict(options)
+    of_requests = {name: of_client.pop(name) for name in REQUEST_OPTIONS if name in of_client}
+    if of_requests and app is None:
+        raise ConfigurationError(f"init({next(iter(of_requests))}=…) is about requests, expected `app` beside it")
+    runtime.init(settings_from(of_client))
     if app is not None:
         from millpond._instrument import instrument
-        from millpond.middleware import RequestOptions
 
-        of_requests = {name: of_client.pop(name) for name in RequestOptions.__annotations__ if name in of_client}
-        settings = settings_from(of_client)
         instrument(app, **of_requests)
-    else:
-        settings = settings_from(of_client)
-    runtime.init(settings)
     if capture_logging:
-        capture(ignore=ignore_loggers)
+        capture(ignore=ignored)
     else:
         release()
 
@@ -81,7 +80,7 @@ def flow(name: str) -> Flow:
 
 def resume_flow(id: str, next_step: int) -> Flow:
     """Goes on with a flow that was begun elsewhere, from the step that is next."""
-    return Flow(runtime, runtime.native.resume_flow(id, next_step))
+    return Flow(runtime, runtime.native.resume_flow(str(id), checked_step(next_step)))
 
 
 def flow_from_server(name: str) -> Flow:
@@ -134,6 +133,6 @@ def reset_metrics() -> None:
 def preview(
     level: str | int, message: object, /, *args: object, exc_info: object = None, **fields: object
 ) -> dict[str, Any] | None:
-    """The record that would be sent for this log call here and now, after redaction and ``before_send``; ``None`` if
-    none would be. Nothing is sent or counted."""
+    """The record that would be sent for this log call here and now, after redaction and ``before_send``, whatever the
+    least level and sampling say; ``None`` if the hook drops it. Nothing is sent or counted."""
     return preview_of(runtime.native, level, message, args, None, exc_info, fields)

@@ -46,8 +46,11 @@ def from_stdlib(number: int) -> int:
 
 def from_anything(level: object) -> int:
     """The severity of what a caller gave as a level; ``INFO`` for what is none, because a log call never raises."""
-    if isinstance(level, str):
-        return from_name(level) or INFO
-    if isinstance(level, int):
-        return from_stdlib(level)
+    try:
+        if isinstance(level, str):
+            return from_name(level) or INFO
+        if isinstance(level, int):
+            return from_stdlib(int(level))
+    except Exception:
+        pass  # A subclass with methods of its own.
     return INFO

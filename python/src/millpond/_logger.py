@@ -7,6 +7,7 @@ from typing import final
 from millpond import _levels
 from millpond._context import _current, _merged
 from millpond._native import Attributes
+from millpond._runtime import runtime
 from millpond._sink import Sink
 
 _get = _current.get
@@ -101,7 +102,25 @@ class Logger(Levels):
         return {} if self._bound is None else self._bound.as_dict()
 
     def __repr__(self) -> str:
-        return f"<millpond.Logger {self._name!r} {self.bound()!r}>"
+        # Only names: a value may be a secret.
+        names = ", ".join(self.bound())
+        return f"<millpond.Logger {self._name!r}{' with ' if names else ''}{names}>"
+
+    def __copy__(self) -> Logger:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Logger:
+        return self
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """What it logs in another process goes to the client of that process."""
+        if self._sink is not runtime:
+            raise TypeError("a logger of a Client can't be pickled; take one from millpond.get_logger")
+        return _unpickled, (self._name, self.bound())
+
+
+def _unpickled(name: str | None, bound: dict[str, object]) -> Logger:
+    return logger_of(runtime, name, bound)
 
 
 def logger_of(sink: Sink, name: str | None, attributes: dict[str, object]) -> Logger:

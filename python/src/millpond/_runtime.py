@@ -14,7 +14,7 @@ from typing import Any
 from millpond import _native
 from millpond._config import Settings
 from millpond._exit import exit_, say
-from millpond._start import close, flush, persist, start
+from millpond._start import close, flush, persist, seconds, start
 
 _Log = Callable[..., None]
 
@@ -40,7 +40,7 @@ class Runtime:
     def init(self, settings: Settings) -> None:
         """Starts a client with these settings, in place of one with others."""
         with self._lock:
-            if self.client is not None and self.settings == settings:
+            if self.client is not None and settings.is_like(self.settings):
                 return
             client = start(settings)
             before, self.client, self.settings = self.client, client, settings
@@ -49,8 +49,7 @@ class Runtime:
                 self._hooked = True
                 os.register_at_fork(after_in_child=self._after_fork_in_child)
         if before is not None:
-            exit_.forget(before)
-            before.close(settings.shutdown_timeout_s)
+            close(before, settings.shutdown_timeout_s)
 
     def enabled(self, level: int, /) -> bool:
         """Whether records of this severity are kept."""
@@ -96,7 +95,7 @@ class Runtime:
     def timeout(self, given: float | None) -> float:
         """The seconds that were given, or those that the end of the program has."""
         if given is not None:
-            return max(0.0, float(given))
+            return seconds(given)
         if self.settings is not None:
             return self.settings.shutdown_timeout_s
         return float(_native.DEFAULTS["shutdown_timeout_s"])

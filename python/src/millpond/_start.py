@@ -12,6 +12,9 @@ from millpond._exit import exit_
 from millpond._gevent import patiently
 from millpond._opentelemetry import MODULE, active_span
 
+#: A year; more is as good as for ever.
+_SECONDS_MAX = 365 * 86_400.0
+
 
 def start(settings: Settings) -> _native.Client:
     """A native client with these settings, which will be flushed at exit."""
@@ -28,6 +31,17 @@ def start(settings: Settings) -> _native.Client:
         raise ConfigurationError(str(error)) from None
     exit_.watch(client, settings)
     return client
+
+
+def seconds(given: float) -> float:
+    """A time-out as the native client takes it.
+
+    :raises ValueError: it is no number.
+    """
+    timeout = float(given)
+    if timeout != timeout:
+        raise ValueError("the time-out is NaN, expected a number of seconds")
+    return min(max(0.0, timeout), _SECONDS_MAX)
 
 
 def flush(client: _native.Client, timeout_s: float) -> bool:

@@ -19,7 +19,7 @@ const PAGE: &str = "docs/python/performance.md";
 
 /// The package as it is released, and those that it is measured beside.
 pub(super) fn install() -> Result<()> {
-    python::install_into(VENV, true, &["-r", "bench/sdk/requirements.txt", "./python"])
+    python::install_into(VENV, &["-r", "bench/sdk/requirements.txt", "./python"])
 }
 
 /// The program that measures, with its first argument.

@@ -54,7 +54,7 @@ fn build(release: bool) -> Result<()> {
     screen::heading("Building the server, the crate and the examples");
     workspace::build(release)?;
     screen::heading("Building the Python package and its environment");
-    python::install(release, &["./python", "-r", "examples/fastapi/requirements.txt"])
+    python::install(&["./python", "-r", "examples/fastapi/requirements.txt"])
 }
 
 fn watch(

@@ -82,6 +82,8 @@ impl Recovery {
                     let changed = directory.modified().unwrap_or(SystemTime::UNIX_EPOCH);
                     candidates.push((changed, name, path));
                 }
+                // It was there a moment ago: a client that ends removes its own.
+                None if !path.exists() => {}
                 _ => self.name(&path, &"not the directory of a client"),
             }
         }

@@ -16,7 +16,7 @@ from typing import Any, TypedDict, Union
 
 from millpond._capture import leave_out
 from millpond._config import ConfigurationError
-from millpond._context import _clean_request_id, _current, parse_traceparent
+from millpond._context import _clean_request_id, _current, parse_traceparent, remember_sampling
 from millpond._init import get_logger
 from millpond._logger import Logger
 from millpond._native import Attributes
@@ -108,6 +108,9 @@ class Options:
         # Who asks for options records requests.
         leave_out(ACCESS_LOGGERS)
         ready = self.__dict__
+        for name in ("skip_paths", "trusted_proxies"):
+            if not isinstance(getattr(self, name), (str, re.Pattern, Collection)):
+                raise ConfigurationError(f"{name} is {getattr(self, name)!r}, expected a string or several")
         skipped = [self.skip_paths] if isinstance(self.skip_paths, (str, re.Pattern)) else list(self.skip_paths)
         texts = [path for path in skipped if isinstance(path, str)]
         exact = [path.rstrip("/") for path in texts if not path.endswith("*")]
@@ -118,6 +121,8 @@ class Options:
             raise ConfigurationError(f"skip_paths is {skipped!r}, expected strings and compiled regular expressions")
         self._use_proxies(self.forwarded_header)
         if self.logger is not None:
+            if not isinstance(self.logger, Logger):
+                raise ConfigurationError(f"logger is {self.logger!r}, expected one of millpond.get_logger")
             ready["_logger"] = self.logger
         if not isinstance(self.capture_body, int) or self.capture_body < 0:
             raise ConfigurationError(f"capture_body is {self.capture_body!r}, expected a bool or a number of bytes")
@@ -145,6 +150,8 @@ def _header_choice(chosen: bool | Collection[str]) -> Callable[[str], bool] | No
         return None
     if chosen is True:
         return lambda _name: True
+    if not isinstance(chosen, Collection) or not all(isinstance(name, str) for name in chosen):
+        raise ConfigurationError(f"capture_headers is {chosen!r}, expected true, false or names of headers")
     names = frozenset(name.lower() for name in ([chosen] if isinstance(chosen, str) else chosen))
     return names.__contains__
 
@@ -200,6 +207,7 @@ class Exchange:
         if parent is not None:
             trace_id = parent.trace_id
             self.fields["parent_span_id"] = parent.span_id
+            remember_sampling(parent)
         self.request_id = given or new_request_id
         ids: dict[str, object] = {"trace_id": trace_id, "span_id": span_id, "request_id": self.request_id}
         outer = _current.get()

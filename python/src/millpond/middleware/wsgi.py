@@ -69,12 +69,14 @@ class WSGIMiddleware:
 class _Request(Exchange):
     """One request on its way through the application."""
 
-    __slots__ = ("_start_response", "sent")
+    __slots__ = ("_left_bytes", "_start_response", "sent")
 
     def __init__(self, options: Options, environ: Environ, start_response: StartResponse) -> None:
         self._start_response = start_response
         #: Whether the server was given a part of the body, and can't answer with anything else any more.
         self.sent = False
+        #: Bytes that the response still owes to its Content-Length, if it has one.
+        self._left_bytes: int | None = None
         root = decoded(environ.get("SCRIPT_NAME", ""))
         path = root + decoded(environ.get("PATH_INFO", ""))
         headers = wanted_headers(environ, options.headers)
@@ -90,18 +92,28 @@ class _Request(Exchange):
             self.status = int(status[:3])
         except ValueError:
             self.status = None
+        length = next((value for name, value in headers if name.lower() == "content-length"), "")
+        self._left_bytes = int(length) if length.isdecimal() else None
         headers = [*headers, *self.answer_headers({name.lower() for name, _ in headers})]
         if self.wants_headers:
             self.response_headers = headers
         write = self._start_response(status, headers, *(() if exc_info is None else (exc_info,)))
 
         def writing(part: bytes) -> Any:
-            self.sent = True
-            if self.response_body is not None:
-                self.response_body.add(part)
+            self.sends(part)
             return write(part)
 
         return writing
+
+    def sends(self, part: bytes, *, is_all: bool = False) -> None:
+        """A part goes to the server. The last one completes the response, though nobody may ask for more."""
+        self.sent = True
+        if self.response_body is not None:
+            self.response_body.add(part)
+        if self._left_bytes is not None:
+            self._left_bytes -= len(part)
+        if is_all or (self._left_bytes is not None and self._left_bytes <= 0):
+            self.completed()
 
     def close_with(self, response: Any) -> bool:
         """Has the record written when the response is closed, without standing in its way."""
@@ -146,6 +158,7 @@ class _Response:
         self._response = response
         self._parts = parts
         self._closed = False
+        self._parts_count = len(response) if isinstance(response, (list, tuple)) else 0
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -164,9 +177,7 @@ class _Response:
         finally:
             request.leave()
         if part:
-            request.sent = True
-            if request.response_body is not None:
-                request.response_body.add(part)
+            request.sends(part, is_all=self._parts_count == 1)
         return part
 
     def close(self) -> None:
