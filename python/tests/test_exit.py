@@ -327,3 +327,40 @@ assert millpond.metrics()["hook_failures"] == 1
 """
     run(start, code)
     each_once(server, [*(f"outer {n}" for n in range(50)), "forks", "raises", *["inner"] * 52])
+
+
+@unix
+def test_a_handler_that_calls_the_one_before_it_decides_about_the_end(start: Start, server: Recorder) -> None:
+    code = """
+before = signal.getsignal(signal.SIGTERM)
+def handler(number, frame):
+    log.info("handled")
+    if callable(before): before(number, frame)
+    print("goes on", flush=True)
+signal.signal(signal.SIGTERM, handler)
+log.info("m")
+os.kill(os.getpid(), signal.SIGTERM)
+log.info("after")
+"""
+    assert "goes on" in run(start, code)
+    each_once(server, ["m", "handled", "after"])
+
+
+@unix
+@pytest.mark.parametrize("wait", ["flush", "close", "persist"])
+def test_signals_are_heard_in_every_wait(start: Start, wait: str) -> None:
+    code = f"""
+class Alarm(Exception): pass
+def alarm(*_): raise Alarm
+signal.signal(signal.SIGALRM, alarm)
+signal.setitimer(signal.ITIMER_REAL, 0.2)
+log.info("m")
+started = time.monotonic()
+try:
+    millpond.{wait}(20)
+except Alarm:
+    assert time.monotonic() - started < 10
+else:
+    raise AssertionError("not heard")
+"""
+    run(start, code, MILLPOND_ENDPOINT="http://127.0.0.1:9", MILLPOND_SHUTDOWN_TIMEOUT_S="0")

@@ -415,3 +415,19 @@ def test_the_documentation_works(client: Recorder, tmp_path: Path, monkeypatch: 
     records = logged(client)
     assert [record["message"] for record in records] == ["asked", "line made", "line made", "GET /x 200"]
     assert len({record["request_id"] for record in records}) == 1
+
+
+@pytest.mark.parametrize("sized", ["one part", "content-length", "neither"])
+def test_a_response_whose_last_byte_was_taken_is_complete_though_nobody_asks_for_more(
+    client: Recorder, sized: str
+) -> None:
+    headers = [("Content-Length", "4")] if sized == "content-length" else []
+    parts = [b"body"] if sized == "one part" else iter([b"bo", b"dy", b""])
+    server = Server()
+    response = WSGIMiddleware(answering(parts, "200 OK", *headers))(server.environ, server.start_response)
+    taken = next(iter(response))
+    while len(taken) < 4:
+        taken += next(iter(response))
+    response.close()  # type: ignore[attr-defined]
+    record = the_request(client)
+    assert record["fields"]["status"] == (499 if sized == "neither" else 200)

@@ -227,7 +227,6 @@ mod tests {
             "ftp://x",
             "http://",
             "http://a b",
-            "http://key@host",
             "http://x?y=1",
             "/api",
             "http://127.0.0.1:99999",
@@ -255,5 +254,22 @@ mod tests {
                 "{proxy}"
             );
         }
+    }
+
+    #[test]
+    fn a_proxy_that_is_none_for_http_is_refused_or_left_to_other_programs() {
+        assert!(is_http("proxy.example:3128") && is_http("http://proxy.example:3128"));
+        assert!(!is_http("socks5h://127.0.0.1:1080"));
+        let built = Client::builder().proxy("socks5://user:secret@127.0.0.1:1080").build();
+        assert_eq!(
+            built.unwrap_err().to_string(),
+            "build client: proxy: it is no HTTP proxy, expected http://HOST:PORT or https://HOST:PORT"
+        );
+    }
+
+    #[test]
+    fn a_key_in_an_endpoint_is_not_shown() {
+        let error = Client::builder().endpoint("https://secret@logs.example").build().unwrap_err();
+        assert_eq!(error, BuildError::Endpoint("…@logs.example".to_owned()));
     }
 }
