@@ -21,20 +21,6 @@ from recorder import Recorder
 PATIENCE_S = 30.0
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-#: Passes as soon as ``init`` reads MILLPOND_SPOOL_DIR; then this mark is to go.
-
-
-#: Where the pages of the package's documentation are.
-DOCS = Path(__file__).parents[2] / "docs" / "python"
-_FILE = re.compile(r"^```python\n(# ([\w./-]+\.py)\n.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-def files_of_page(name: str) -> dict[str, str]:
-    """The programs of ``docs/python/NAME.md``: blocks that begin with the name of a file."""
-    if not DOCS.is_dir():
-        pytest.skip("the documentation is not part of an installed package")
-    text = (DOCS / f"{name}.md").read_text(encoding="utf-8")
-    return {file: code for code, file in _FILE.findall(text)}
 
 
 class Running:

@@ -364,3 +364,20 @@ else:
     raise AssertionError("not heard")
 """
     run(start, code, MILLPOND_ENDPOINT="http://127.0.0.1:9", MILLPOND_SHUTDOWN_TIMEOUT_S="0")
+
+
+@unix
+def test_a_process_that_sigterm_does_not_end_has_all_its_time_at_its_real_end(start: Start, server: Recorder) -> None:
+    """As the first process of a container, to which the kernel does not send what has no handler."""
+    code = """
+import types
+import millpond._exit
+millpond._exit.os = types.SimpleNamespace(getpid=os.getpid, kill=lambda *_: None)
+log.info("before")
+signal.raise_signal(signal.SIGTERM)
+time.sleep(0.7)
+log.info("after")
+"""
+    output = run(start, code, MILLPOND_SHUTDOWN_TIMEOUT_S="0.5")
+    assert "could not be delivered" not in output
+    each_once(server, ["before", "after"])

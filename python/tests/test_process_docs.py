@@ -6,14 +6,15 @@ from collections import Counter
 
 import pytest
 
+from conftest import docs_page
 from recorder import Recorder
-from running import Start, eventually, files_of_page, get, messages, needs_fork
+from running import Start, eventually, get, messages, needs_fork
 from test_celery import broker as broker
 from test_servers import GUNICORN
 
 
 def write(start: Start, page: str) -> None:
-    files = files_of_page(page)
+    files = docs_page(page).files
     assert files, "a page without a program"
     for name, code in files.items():
         start.file(name, code)

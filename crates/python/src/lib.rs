@@ -50,7 +50,6 @@ mod _native {
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-        module.add("DEFAULTS", crate::options::defaults(module.py())?)?;
-        module.add("SECRET_KEYS", millpond_record::content::SECRET_KEYS.to_vec())
+        module.add("DEFAULTS", crate::options::defaults(module.py())?)
     }
 }

@@ -87,7 +87,7 @@ class Options(TypedDict, total=False):
 _Check = Callable[[object, str, bool], object]
 
 #: A year; more is as good as for ever.
-_SECONDS_MAX = 365 * 86_400.0
+SECONDS_MAX = 365 * 86_400.0
 #: The server's largest count; more is a mistake.
 _COUNT_MAX = 1 << 40
 
@@ -190,7 +190,7 @@ def _seconds(*, zero: bool = False) -> _Check:
         number = _number(value, word)
         if number is None or number < 0 or (number == 0 and not zero):
             raise _wrong(where, value, f"a number of seconds {'from 0 on' if zero else 'above 0'}")
-        return min(number, _SECONDS_MAX)
+        return min(number, SECONDS_MAX)
 
     return check
 

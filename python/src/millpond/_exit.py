@@ -76,12 +76,14 @@ class _Exit:
         """Flushes every client within what is left of the time that all of the exit may take."""
         clients = list(self._clients.values())
         now = time.monotonic()
+        deadlines = []
         for client, settings in clients:
-            self._deadlines.setdefault(id(client), now + settings.shutdown_timeout_s)
+            deadlines.append(self._deadlines.setdefault(id(client), now + settings.shutdown_timeout_s))
             client.flush(0)  # All of them begin to send; the waits come after.
         lost = 0
-        for client, settings in clients:
-            remaining = max(0.0, self._deadlines[id(client)] - time.monotonic())
+        # A client may be closed meanwhile, and a signal say that it is not the end: what was decided above holds.
+        for (client, settings), deadline in zip(clients, deadlines):
+            remaining = max(0.0, deadline - time.monotonic())
             left, spooled = client.flush(remaining)
             if left > spooled and settings.has_spool:
                 left, spooled = client.persist(max(remaining, _SPOOL_S))

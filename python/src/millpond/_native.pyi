@@ -5,7 +5,6 @@ from millpond._read_errors import ReadError
 
 __all__ = [
     "DEFAULTS",
-    "SECRET_KEYS",
     "Attributes",
     "Client",
     "Flow",
@@ -19,7 +18,6 @@ __all__ = [
 
 __version__: Final[str]
 DEFAULTS: Final[dict[str, Any]]
-SECRET_KEYS: Final[list[str]]
 
 def begin_ending() -> None: ...
 def after_fork() -> None: ...

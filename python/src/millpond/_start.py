@@ -6,14 +6,11 @@ import sys
 from typing import Any
 
 from millpond import _levels, _native
-from millpond._config import ConfigurationError, Settings
+from millpond._config import SECONDS_MAX, ConfigurationError, Settings
 from millpond._context import _current
 from millpond._exit import exit_
 from millpond._gevent import patiently
 from millpond._opentelemetry import MODULE, active_span
-
-#: A year; more is as good as for ever.
-_SECONDS_MAX = 365 * 86_400.0
 
 
 def start(settings: Settings) -> _native.Client:
@@ -41,7 +38,7 @@ def seconds(given: float) -> float:
     timeout = float(given)
     if timeout != timeout:
         raise ValueError("the time-out is NaN, expected a number of seconds")
-    return min(max(0.0, timeout), _SECONDS_MAX)
+    return min(max(0.0, timeout), SECONDS_MAX)
 
 
 def flush(client: _native.Client, timeout_s: float) -> bool:
