@@ -1,5 +1,7 @@
 //! The syntax tree of a query's filter.
 
+use std::borrow::Cow;
+
 use millpond_record::{Level, TextAttribute};
 
 /// Which records a query selects.
@@ -65,10 +67,16 @@ pub enum Field {
     Level,
     /// A text attribute of the record; where a record does not have it, the member of `fields` of that name.
     Text(TextAttribute),
+    /// The OpenTelemetry severity number, 1 to 24.
+    SeverityNumber,
     /// The step in a flow.
     StepIndex,
     /// Any of the tags.
     Tags,
+    /// The message with a mark in the place of each word that has a digit in it: what messages of one kind share.
+    Template,
+    /// A member of the exception by its dotted path.
+    Exception(String),
     /// A member of `fields` by its dotted path.
     Path(String),
 }
@@ -80,12 +88,42 @@ impl Field {
         match name {
             "time" => Self::Time,
             "level" => Self::Level,
+            "severity_number" => Self::SeverityNumber,
             "step_index" => Self::StepIndex,
             "tags" | "tag" => Self::Tags,
-            _ => TextAttribute::named(name).map_or_else(
-                || Self::Path(name.strip_prefix("fields.").unwrap_or(name).to_owned()),
-                Self::Text,
-            ),
+            "template" => Self::Template,
+            _ => Self::text(name)
+                .or_else(|| {
+                    name.strip_prefix("exception.").map(|path| Self::Exception(path.to_owned()))
+                })
+                .unwrap_or_else(|| Self::path(name)),
+        }
+    }
+
+    fn text(name: &str) -> Option<Self> {
+        TextAttribute::named(name).map(Self::Text)
+    }
+
+    fn path(name: &str) -> Self {
+        Self::Path(name.strip_prefix("fields.").unwrap_or(name).to_owned())
+    }
+
+    /// The name under which the field is asked for.
+    #[must_use]
+    pub fn name(&self) -> Cow<'_, str> {
+        match self {
+            Self::Words => Cow::Borrowed(TextAttribute::Message.name()),
+            Self::Time => Cow::Borrowed("time"),
+            Self::Level => Cow::Borrowed("level"),
+            Self::Text(attribute) => Cow::Borrowed(attribute.name()),
+            Self::SeverityNumber => Cow::Borrowed("severity_number"),
+            Self::StepIndex => Cow::Borrowed("step_index"),
+            Self::Tags => Cow::Borrowed("tags"),
+            Self::Template => Cow::Borrowed("template"),
+            Self::Exception(path) => Cow::Owned(format!("exception.{path}")),
+            // A member of `fields` that has the name of an attribute is asked for by its whole name.
+            Self::Path(path) if Self::named(path) == *self => Cow::Borrowed(path),
+            Self::Path(path) => Cow::Owned(format!("fields.{path}")),
         }
     }
 }
@@ -104,10 +142,44 @@ pub enum Test {
     Compare(Comparison, String),
     /// The level compares so with this one; a more serious level is greater.
     Level(Comparison, Level),
-    /// The value starts with this text.
-    Prefix(String),
+    /// The value has this form.
+    Pattern(Pattern),
+    /// The value contains a match of this regular expression (the syntax of the crate `regex`).
+    Regex(String),
     /// There is a value.
     Exists,
+}
+
+/// Texts with anything between them: `u_1*`, `*.png`, `*timeout*`, `GET */orders`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern {
+    /// What must stand in the value, in this order: the first at its start and the last at its end, both of which may
+    /// be empty. At least two.
+    pub pieces: Vec<String>,
+}
+
+impl Pattern {
+    /// Values that start with a text.
+    #[must_use]
+    pub fn prefix(text: impl Into<String>) -> Self {
+        Self { pieces: vec![text.into(), String::new()] }
+    }
+
+    /// Whether the value has this form.
+    #[must_use]
+    pub fn matches(&self, value: &str) -> bool {
+        let Some((first, rest)) = self.pieces.split_first() else { return false };
+        let Some((last, between)) = rest.split_last() else { return false };
+        let Some(mut left) = value.strip_prefix(first.as_str()) else { return false };
+        for piece in between {
+            // The first place that fits leaves the most for what comes behind.
+            match left.find(piece.as_str()) {
+                Some(at) => left = left.get(at + piece.len()..).unwrap_or_default(),
+                None => return false,
+            }
+        }
+        left.ends_with(last.as_str())
+    }
 }
 
 /// How a value compares.

@@ -55,7 +55,18 @@ impl fmt::Display for Condition {
                 write!(f, "{sign}{}", Quoted(text))
             }
             Test::Level(comparison, level) => write!(f, "{}{level}", comparison.sign()),
-            Test::Prefix(text) => write!(f, "{}*", Quoted(text)),
+            Test::Pattern(pattern) => {
+                for (place, piece) in pattern.pieces.iter().enumerate() {
+                    if place > 0 {
+                        f.write_str("*")?;
+                    }
+                    if !piece.is_empty() {
+                        write!(f, "{}", Quoted(piece))?;
+                    }
+                }
+                Ok(())
+            }
+            Test::Regex(pattern) => write!(f, "/{}/", pattern.replace('/', "\\/")),
             Test::Exists => f.write_str("*"),
         }
     }
@@ -69,8 +80,12 @@ impl fmt::Display for Field {
             Self::Time => f.write_str("time:"),
             Self::Level => f.write_str("level:"),
             Self::Text(attribute) => write!(f, "{}:", attribute.name()),
+            Self::SeverityNumber => f.write_str("severity_number:"),
             Self::StepIndex => f.write_str("step_index:"),
             Self::Tags => f.write_str("tags:"),
+            Self::Template => f.write_str("template:"),
+            Self::Exception(path) if path.chars().all(is_name) => write!(f, "exception.{path}:"),
+            Self::Exception(path) => write!(f, "{}:", Quoted(&format!("exception.{path}"))),
             Self::Path(path) if path.chars().all(is_name) => write!(f, "fields.{path}:"),
             Self::Path(path) => write!(f, "{}:", Quoted(&format!("fields.{path}"))),
         }
@@ -119,7 +134,10 @@ mod tests {
                 .prop_map(|(text, prefix)| (Field::Words, Test::Words { text, prefix })),
             (field.clone(), comparison.clone(), text)
                 .prop_map(|(field, c, text)| (field, Test::Compare(c, text))),
-            Just((Field::Text(TextAttribute::Service), Test::Prefix("a b".into()))),
+            Just((
+                Field::Text(TextAttribute::Service),
+                Test::Pattern(crate::Pattern::prefix("a b"))
+            )),
             Just((Field::Path("p".into()), Test::Exists)),
             (comparison, prop::sample::select(Level::ALL.to_vec()))
                 .prop_map(|(c, level)| (Field::Level, Test::Level(c, level))),

@@ -22,11 +22,13 @@ mod interval;
 mod limits;
 mod parse;
 mod request;
+mod stats;
 mod words;
 
-pub use filter::{Comparison, Condition, Field, Filter, Test};
+pub use filter::{Comparison, Condition, Field, Filter, Pattern, Test};
 pub use interval::{Interval, IntervalError};
 pub use limits::{DEPTH_MAX, QUERY_BYTES_MAX, TERMS_MAX, WORDS_BYTES_MAX};
 pub use parse::{ParseError, parse};
-pub use request::{Cursor, CursorError, Histogram, TimeRange};
+pub use request::{Cursor, CursorError, TimeRange};
+pub use stats::{Function, Group, Query, SortBy, SortKey, Stats, StatsColumn};
 pub use words::words;

@@ -3,7 +3,7 @@
 use millpond_record::Timestamp;
 
 use crate::{
-    Comparison, Condition, DEPTH_MAX, Field, Filter, QUERY_BYTES_MAX, TERMS_MAX, Test,
+    Comparison, Condition, DEPTH_MAX, Field, Filter, Pattern, QUERY_BYTES_MAX, TERMS_MAX, Test,
     WORDS_BYTES_MAX, words::words,
 };
 
@@ -231,7 +231,12 @@ impl<'a> Parser<'a> {
                 Filter::Is(Condition { field: field.clone(), test: Test::Exists })
             });
         }
-        if text.prefix && matches!(field, Field::Time | Field::Level | Field::StepIndex) {
+        if text.prefix
+            && matches!(
+                field,
+                Field::Time | Field::Level | Field::StepIndex | Field::SeverityNumber
+            )
+        {
             return Err(self.error_at(
                 text.start,
                 "a whole value, without `*`",
@@ -256,10 +261,10 @@ impl<'a> Parser<'a> {
                 Ok(_) => Test::Compare(equal, text.value),
                 Err(error) => return Err(self.error_at(text.start, "a time", error.to_string())),
             },
-            Field::StepIndex if text.value.parse::<u32>().is_err() => {
+            Field::StepIndex | Field::SeverityNumber if text.value.parse::<u32>().is_err() => {
                 return Err(self.error_at(text.start, "a whole number", found));
             }
-            _ if text.prefix => Test::Prefix(text.value),
+            _ if text.prefix => Test::Pattern(Pattern::prefix(text.value)),
             _ => Test::Compare(equal, text.value),
         };
         Ok(Filter::Is(Condition { field: field.clone(), test }))
@@ -423,7 +428,7 @@ mod tests {
     fn prefixes_existence_and_odd_words_are_understood() {
         let prefix = Condition {
             field: Field::Text(TextAttribute::UserId),
-            test: Test::Prefix("u_1".into()),
+            test: Test::Pattern(Pattern::prefix("u_1")),
         };
         assert_eq!(parse("user_id:u_1*").unwrap(), Filter::Is(prefix));
         let exists = Condition { field: Field::Path("a.b".into()), test: Test::Exists };

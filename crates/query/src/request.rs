@@ -4,8 +4,6 @@ use std::{fmt, str::FromStr};
 
 use millpond_record::Timestamp;
 
-use crate::{Filter, Interval};
-
 /// Event times, `from` included, `to` excluded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TimeRange {
@@ -72,17 +70,6 @@ impl FromStr for Cursor {
             sequence: half(both)?,
         })
     }
-}
-
-/// Asks for counts over time by level.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Histogram {
-    /// Which records.
-    pub filter: Filter,
-    /// When.
-    pub range: TimeRange,
-    /// The width of one bucket.
-    pub interval: Interval,
 }
 
 #[cfg(test)]
