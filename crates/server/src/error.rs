@@ -111,11 +111,15 @@ impl From<AppendError> for ApiError {
 
 impl From<QueryError> for ApiError {
     fn from(error: QueryError) -> Self {
-        if error.is_out_of_memory() {
-            return Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", error.to_string())
-                .retry_after(RETRY_OVERLOADED_SECONDS);
+        let message = error.to_string();
+        match error {
+            QueryError::OutOfMemory { .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message)
+                    .retry_after(RETRY_OVERLOADED_SECONDS)
+            }
+            QueryError::Invalid(_) => Self::new(StatusCode::BAD_REQUEST, "invalid_query", message),
+            _ => Self::internal(message),
         }
-        Self::internal(error.to_string())
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::{
     array::{AsArray, RecordBatch},
-    datatypes::{Int64Type, TimestampNanosecondType, UInt8Type},
+    datatypes::{Int64Type, TimestampNanosecondType},
 };
 use axum::{
     Json,
@@ -13,13 +13,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use millpond_query::{
-    Comparison, Condition, Cursor, Field, Filter, Histogram, Interval, Test, TimeRange, parse,
+    Comparison, Condition, Cursor, Field, Filter, Group, Interval, Stats, Test, TimeRange, parse,
 };
 use millpond_record::{
     Level, LogRecord, Severity, TextAttribute, Timestamp,
     json::{write_string, write_u64},
 };
-use millpond_store::{Answer, Order, Rows, Top, records};
+use millpond_store::{Aggregate, Answer, Order, Rows, records};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
@@ -236,11 +236,14 @@ pub(crate) async fn aggregated(
             format!("interval: {interval} gives {buckets} buckets, expected at most {BUCKETS_MAX}");
         return Err(ApiError::parameter(message));
     }
-    let counted =
-        histogram(&app, &caller, Histogram { filter: filter.clone(), range, interval }).await?;
-    let services = top(&app, &caller, &filter, range, TextAttribute::Service).await?;
+    let by = vec![Group::Bin(interval), Group::Field(Field::SeverityNumber)];
+    let stats = Stats::count_by(by);
+    let request =
+        Aggregate { filter: filter.clone(), range, stats, sort: Vec::new(), limit: usize::MAX };
+    let counted = aggregate(&app, &caller, request).await?;
+    let services = top(&app, &caller, &filter, range, Field::Text(TextAttribute::Service)).await?;
     let errors = filter.and(at(Comparison::GreaterOrEqual, Level::Error));
-    let messages = top(&app, &caller, &errors, range, TextAttribute::Message).await?;
+    let messages = top(&app, &caller, &errors, range, Field::Text(TextAttribute::Message)).await?;
 
     let (timeseries, total) = timeseries(&counted.rows, range, interval);
     let mut answer = json!({
@@ -272,9 +275,9 @@ fn range(from: Timestamp, to: Timestamp) -> Result<TimeRange, ApiError> {
     Ok(TimeRange { from, to })
 }
 
-async fn histogram(app: &App, caller: &Caller, request: Histogram) -> Result<Answer, ApiError> {
+async fn aggregate(app: &App, caller: &Caller, request: Aggregate) -> Result<Answer, ApiError> {
     let (store, project) = (Arc::clone(&app.store), caller.project.clone());
-    app.queries.run(async move { store.histogram(&project, &request).await }).await
+    app.queries.run(async move { store.aggregate(&project, &request).await }).await
 }
 
 async fn top(
@@ -282,17 +285,23 @@ async fn top(
     caller: &Caller,
     filter: &Filter,
     range: TimeRange,
-    attribute: TextAttribute,
+    field: Field,
 ) -> Result<Answer, ApiError> {
-    let (store, project) = (Arc::clone(&app.store), caller.project.clone());
-    let request = Top { filter: filter.clone(), range, attribute, limit: TOP_VALUES };
-    app.queries.run(async move { store.top(&project, &request).await }).await
+    let stats = Stats { without_missing: true, ..Stats::count_by(vec![Group::Field(field)]) };
+    let request = Aggregate {
+        filter: filter.clone(),
+        range,
+        stats,
+        sort: vec![(1, true)],
+        limit: TOP_VALUES,
+    };
+    aggregate(app, caller, request).await
 }
 
 /// One entry a bucket, the empty ones too, and the number of records in all.
 fn timeseries(rows: &RecordBatch, range: TimeRange, interval: Interval) -> (Vec<Value>, i64) {
     let starts = rows.column(0).as_primitive::<TimestampNanosecondType>().values();
-    let severities = rows.column(1).as_primitive::<UInt8Type>().values();
+    let severities = rows.column(1).as_primitive::<Int64Type>().values();
     let counts = rows.column(2).as_primitive::<Int64Type>().values();
     let mut counted = starts.iter().zip(severities).zip(counts).peekable();
     let all = counts.iter().sum();
@@ -303,7 +312,10 @@ fn timeseries(rows: &RecordBatch, range: TimeRange, interval: Interval) -> (Vec<
         while let Some(((_, &severity), &count)) =
             counted.next_if(|((bucket, _), _)| **bucket == start)
         {
-            let level = Severity::from_number(severity).map_or(Level::Info, Severity::level);
+            let level = u8::try_from(severity)
+                .ok()
+                .and_then(Severity::from_number)
+                .map_or(Level::Info, Severity::level);
             if let Some(of_level) = levels.get_mut(level as usize) {
                 *of_level += count;
             }

@@ -26,7 +26,6 @@ use std::{
 };
 
 use arrow::error::ArrowError;
-use datafusion::execution::runtime_env::RuntimeEnv;
 use fs_err::{self as fs, File};
 use millpond_record::Timestamp;
 use millpond_wire::IdempotencyKey;
@@ -37,9 +36,8 @@ use crate::{
     AppendError, Appended, Batch, Project, files,
     hot::{self, Chunk},
     idempotency::Table,
-    limits::{COMMITS_WAITING_MAX, HOT_BYTES_MAX},
+    limits::{COMMITS_WAITING_MAX, HOT_BYTES_MAX, MEMORY_BYTES},
     manifest::{Manifest, ManifestError},
-    search::query_memory,
     segment::Segment,
     wal::{self, Damage, WalFile},
 };
@@ -73,11 +71,23 @@ pub struct Recovery {
     pub damages: Vec<Damage>,
 }
 
+/// How a store is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// What the store may hold in memory, in bytes: hot rows, what queries group and sort, and decoded columns.
+    pub memory_bytes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { memory_bytes: MEMORY_BYTES }
+    }
+}
+
 /// The store of one data directory.
 #[derive(Debug)]
 pub struct EmbeddedStore {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) query_memory: Arc<RuntimeEnv>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     commits: SyncSender<Message>,
 }
@@ -168,11 +178,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl EmbeddedStore {
+    /// Opens or creates a data directory with the default options; see [`EmbeddedStore::open_with`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open(directory: &Path) -> Result<Self, OpenError> {
+        Self::open_with(directory, Options::default())
+    }
+
     /// Opens or creates a data directory and recovers what the last process left.
     ///
     /// # Errors
     /// Another process has it, it can't be read or written, or its manifest is damaged.
-    pub fn open(directory: &Path) -> Result<Self, OpenError> {
+    pub fn open_with(directory: &Path, options: Options) -> Result<Self, OpenError> {
         if !directory.exists() {
             fs::create_dir_all(directory)?;
             // Logs are nobody else's business.
@@ -182,6 +200,7 @@ impl EmbeddedStore {
                 files::sync_directory(parent)?;
             }
         }
+        let _ = options;
         fs::create_dir_all(directory.join("wal"))?;
         fs::create_dir_all(directory.join("segments"))?;
         files::sync_directory(directory)?;
@@ -213,8 +232,7 @@ impl EmbeddedStore {
             spawn("log", Arc::clone(&shared), move |shared| shared.run_log(&waiting))?,
             spawn("flush", Arc::clone(&shared), |shared| shared.run_flush())?,
         ];
-        let query_memory = query_memory().map_err(io::Error::other)?;
-        Ok(Self { shared, query_memory, threads: Mutex::new(threads.into()), commits })
+        Ok(Self { shared, threads: Mutex::new(threads.into()), commits })
     }
 
     /// What was found when the store was opened.

@@ -21,27 +21,29 @@
 mod batch;
 mod engine;
 mod files;
-mod filter;
 mod hot;
 mod idempotency;
 mod limits;
 mod manifest;
+mod matches;
 mod project;
 mod records;
-mod scan;
 mod schema;
 mod search;
 mod segment;
 mod store;
-mod table;
+mod template;
 mod wal;
 
 pub use batch::{Batch, BatchBuilder};
-pub use engine::{EmbeddedStore, OpenError, Recovery};
+pub use engine::{EmbeddedStore, OpenError, Options, Recovery};
 pub use files::replace as replace_file;
 pub use manifest::ManifestError;
 pub use project::{Project, ProjectError};
 pub use records::records;
 pub use schema::{column, schema};
-pub use store::{Answer, AppendError, Appended, Order, QueryError, Rows, Store, Top};
+pub use store::{
+    Aggregate, Answer, AppendError, Appended, Explain, Order, ProjectInfo, QueryError, Retention,
+    Rows, Scan, Scanned, Store,
+};
 pub use wal::Damage;

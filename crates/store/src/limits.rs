@@ -44,3 +44,6 @@ pub(crate) const IDEMPOTENCY_RANGES_MAX: usize = 1024;
 /// Most clients that the idempotency table remembers; the longest silent are forgotten first. At some 100 bytes each
 /// in the manifest, which is written at every flush, 6 MB.
 pub(crate) const IDEMPOTENCY_CLIENTS_MAX: usize = 1 << 16;
+
+/// What the store may hold in memory unless told otherwise, in bytes.
+pub(crate) const MEMORY_BYTES: usize = 384 << 20;

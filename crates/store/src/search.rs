@@ -1,71 +1,36 @@
 //! The queries of [`Store`] on the embedded engine.
-//!
-//! Rows in an order are found by one walk over the units, best first, that stops when no unit can hold a better row
-//! than the worst one kept; only then are the columns of the kept rows read. Counts are DataFusion plans.
 
-use std::{collections::BinaryHeap, sync::Arc};
+use std::{
+    cmp::{Ordering, Reverse},
+    collections::{BTreeMap, BTreeSet},
+    io,
+    sync::Arc,
+};
 
 use arrow::{
-    array::{AsArray, RecordBatch, UInt32Array},
-    compute::{self, interleave_record_batch},
-    datatypes::{DataType, TimestampNanosecondType, UInt64Type},
+    array::{
+        ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampNanosecondArray,
+        UInt32Array,
+    },
+    compute,
+    datatypes::{Field as ArrowField, Schema, SchemaRef},
 };
 use async_trait::async_trait;
-use datafusion::{
-    common::{Result, exec_err},
-    execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
-    functions_aggregate::expr_fn::count,
-    logical_expr::{
-        ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-        col, lit,
-    },
-    prelude::{DataFrame, SessionConfig, SessionContext},
-};
-use millpond_query::{Cursor, Filter, Histogram, Interval, TimeRange};
+use futures::StreamExt;
+use millpond_query::{Cursor, Field, Filter, Function, Group, TimeRange};
+use millpond_record::{LogRecord, TextAttribute};
 use millpond_wire::IdempotencyKey;
 use tokio::sync::watch;
 
 use crate::{
-    Answer, AppendError, Appended, Batch, EmbeddedStore, Order, Project, QueryError, Rows, Store,
-    Top,
-    filter::{balanced, expression, within},
-    limits::QUERY_BYTES_MAX,
-    scan::{Predicate, Unit, Units},
-    schema::{column, place, schema, time_type},
-    table::LogTable,
+    Aggregate, Answer, AppendError, Appended, Batch, EmbeddedStore, Explain, Order, Project,
+    ProjectInfo, QueryError, Retention, Rows, Scan, Scanned, Store,
+    matches::{Matcher, compare_numbers},
+    records,
+    schema::schema,
+    segment::SegmentError,
+    template::template,
 };
-
-/// A row's place in an order, smaller is earlier.
-type Rank = (i64, u64);
-
-impl Order {
-    fn rank(self, time: i64, sequence: u64) -> Rank {
-        match self {
-            // Complements reverse the order of integers without an overflow.
-            Self::NewestFirst => (!time, !sequence),
-            Self::OldestFirst => (time, sequence),
-            Self::Stored => (0, sequence),
-        }
-    }
-
-    /// No row of the unit stands before this rank.
-    fn best(self, unit: &Unit) -> Rank {
-        match self {
-            Self::NewestFirst => self.rank(unit.time_max.nanos(), unit.sequence_max),
-            Self::OldestFirst => self.rank(unit.time_min.nanos(), unit.sequence_min),
-            Self::Stored => (0, unit.sequence_min),
-        }
-    }
-
-    /// No row of the unit stands behind this rank.
-    fn worst(self, unit: &Unit) -> Rank {
-        match self {
-            Self::NewestFirst => self.rank(unit.time_min.nanos(), unit.sequence_min),
-            Self::OldestFirst => self.rank(unit.time_max.nanos(), unit.sequence_max),
-            Self::Stored => (0, unit.sequence_max),
-        }
-    }
-}
 
 #[async_trait]
 impl Store for EmbeddedStore {
@@ -79,23 +44,103 @@ impl Store for EmbeddedStore {
     }
 
     async fn rows(&self, project: &Project, request: &Rows) -> Result<Answer, QueryError> {
-        self.around_damage(project, || self.find_rows(project, request)).await
+        let (rows, damaged) = self.passing(project, &request.filter, request.range)?;
+        let mut found: Vec<(Cursor, LogRecord<'_>, u32)> =
+            records(&rows).zip(0..).map(|((cursor, record), row)| (cursor, record, row)).collect();
+        let after = request.after;
+        match &request.order {
+            Order::NewestFirst => {
+                found.retain(|(cursor, ..)| after.is_none_or(|after| *cursor < after));
+                found.sort_by_key(|(cursor, ..)| Reverse(*cursor));
+            }
+            Order::OldestFirst => {
+                found.retain(|(cursor, ..)| after.is_none_or(|after| *cursor > after));
+                found.sort_by_key(|(cursor, ..)| *cursor);
+            }
+            Order::Stored => {
+                found.retain(|(cursor, ..)| {
+                    after.is_none_or(|after| cursor.sequence > after.sequence)
+                });
+                found.sort_by_key(|(cursor, ..)| cursor.sequence);
+            }
+            Order::Field { field, descending } => found.sort_by(|a, b| {
+                let order = order(value(&a.1, field), value(&b.1, field), *descending);
+                order.then_with(|| b.0.cmp(&a.0))
+            }),
+        }
+        let kept =
+            UInt32Array::from_iter_values(found.iter().take(request.limit).map(|(_, _, row)| *row));
+        let rows = compute::take_record_batch(&rows, &kept)?;
+        Ok(Answer { rows, damaged, explain: Explain::default() })
     }
 
-    async fn histogram(
+    async fn aggregate(
         &self,
         project: &Project,
-        request: &Histogram,
+        request: &Aggregate,
     ) -> Result<Answer, QueryError> {
-        self.around_damage(project, || self.count_over_time(project, request)).await
+        let (rows, damaged) = self.passing(project, &request.filter, request.range)?;
+        let mut groups: BTreeMap<Vec<Option<String>>, Vec<LogRecord<'_>>> = BTreeMap::new();
+        for (_, record) in records(&rows) {
+            let key: Vec<_> =
+                request.stats.by.iter().map(|group| group_of(&record, group)).collect();
+            if !request.stats.without_missing || key.iter().all(Option::is_some) {
+                groups.entry(key).or_default().push(record);
+            }
+        }
+        if groups.is_empty() && request.stats.by.is_empty() {
+            groups.insert(Vec::new(), Vec::new());
+        }
+        let mut table: Vec<Vec<Option<String>>> = groups
+            .into_iter()
+            .map(|(mut row, records)| {
+                let width = request.stats.by.iter().find_map(|group| match group {
+                    Group::Bin(interval) => Some(interval.nanos()),
+                    Group::Field(_) => None,
+                });
+                for column in &request.stats.functions {
+                    row.push(apply(&column.function, &records, request.range, width));
+                }
+                row
+            })
+            .collect();
+        table.sort_by(|a, b| {
+            let keys = request.sort.iter().copied().chain((0..a.len()).map(|place| (place, false)));
+            keys.map(|(place, descending)| {
+                order(a.get(place).cloned().flatten(), b.get(place).cloned().flatten(), descending)
+            })
+            .find(|order| order.is_ne())
+            .unwrap_or(Ordering::Equal)
+        });
+        table.truncate(request.limit);
+        Ok(Answer { rows: columns(&table, request)?, damaged, explain: Explain::default() })
     }
 
-    async fn top(&self, project: &Project, request: &Top) -> Result<Answer, QueryError> {
-        self.around_damage(project, || self.count_values(project, request)).await
+    fn columns(&self, _: &Project) -> SchemaRef {
+        Arc::clone(schema())
+    }
+
+    async fn scan(&self, project: &Project, request: &Scan) -> Result<Scanned, QueryError> {
+        let (rows, _) = self.passing(project, &request.filter, request.range)?;
+        let places = request.columns.iter().map(|name| schema().index_of(name));
+        let rows = rows.project(&places.collect::<Result<Vec<_>, _>>()?)?;
+        Ok(futures::stream::iter([Ok(rows)]).boxed())
     }
 
     fn stored(&self) -> watch::Receiver<u64> {
         self.shared.stored.subscribe()
+    }
+
+    fn projects(&self) -> Vec<ProjectInfo> {
+        Vec::new()
+    }
+
+    async fn set_retention(&self, _: &Project, _: Retention) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    async fn delete_project(&self, _: &Project) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     fn complaints(&self) -> Vec<String> {
@@ -104,238 +149,183 @@ impl Store for EmbeddedStore {
 }
 
 impl EmbeddedStore {
-    /// Runs a query, and runs it again without a segment that turned out to be damaged while it was read.
-    async fn around_damage<F>(
-        &self,
-        project: &Project,
-        query: impl Fn() -> F,
-    ) -> Result<Answer, QueryError>
-    where
-        F: Future<Output = Result<Answer, QueryError>>,
-    {
-        loop {
-            let known = self.snapshot(project).damaged();
-            let answer = query().await;
-            // Ends: each round finds one more damaged segment.
-            if answer.is_ok() || self.snapshot(project).damaged() <= known {
-                return answer;
-            }
-        }
-    }
-
-    async fn find_rows(&self, project: &Project, request: &Rows) -> Result<Answer, QueryError> {
-        let order = request.order;
-        let behind = request.after.filter(|_| order == Order::Stored).map(|after| after.sequence);
-        let Units { mut units, damaged } =
-            Units::of(&self.snapshot(project), request.range, behind)?;
-        let after =
-            request.after.map(|Cursor { time, sequence }| order.rank(time.nanos(), sequence));
-        units.retain(|unit| after.is_none_or(|after| order.worst(unit) > after));
-        if let Some(sequence) = behind {
-            // A live tail asks for the few rows behind the last one, again and again.
-            units = units.into_iter().map(|unit| unit.behind(sequence)).collect();
-        }
-        units.sort_by_key(|unit| order.best(unit));
-        let predicate = Predicate::compile(&conjunction(&request.filter, request.range)?)?;
-
-        let mut kept: BinaryHeap<(Rank, usize, u32)> = BinaryHeap::new();
-        for (index, unit) in units.iter().enumerate() {
-            let full = kept.len() >= request.limit;
-            if full && kept.peek().is_none_or(|(worst, ..)| order.best(unit) > *worst) {
-                break;
-            }
-            keep_best(&mut kept, unit, index, predicate.as_ref(), request, after)?;
-            // Lets the caller cancel between units.
-            yield_now().await;
-        }
-        let rows = materialise(&units, &kept.into_sorted_vec())?;
-        Ok(Answer { rows, damaged })
-    }
-
-    async fn count_over_time(
-        &self,
-        project: &Project,
-        request: &Histogram,
-    ) -> Result<Answer, QueryError> {
-        let (table, damaged) = self.table(project, &request.filter, request.range)?;
-        let bucket =
-            ScalarUDF::new_from_impl(Bucket::new(request.interval)).call(vec![col(column::TIME)]);
-        let counted = table
-            .aggregate(
-                vec![bucket.alias("bucket"), col(column::SEVERITY_NUMBER)],
-                vec![count(lit(1)).alias("count")],
-            )?
-            .sort(vec![
-                col("bucket").sort(true, false),
-                col(column::SEVERITY_NUMBER).sort(true, false),
-            ])?;
-        Ok(Answer { rows: collect(counted).await?, damaged })
-    }
-
-    async fn count_values(&self, project: &Project, request: &Top) -> Result<Answer, QueryError> {
-        let (table, damaged) = self.table(project, &request.filter, request.range)?;
-        let value = col(request.attribute.name());
-        let counted = table
-            .filter(value.clone().is_not_null())?
-            .aggregate(vec![value.alias("value")], vec![count(lit(1)).alias("count")])?
-            .sort(vec![col("count").sort(false, false), col("value").sort(true, false)])?
-            .limit(0, Some(request.limit))?;
-        Ok(Answer { rows: collect(counted).await?, damaged })
-    }
-
-    /// The records that pass, as a DataFusion table.
-    fn table(
+    fn passing(
         &self,
         project: &Project,
         filter: &Filter,
         range: TimeRange,
-    ) -> Result<(DataFrame, Vec<String>), QueryError> {
-        let units = Units::of(&self.snapshot(project), range, None)?;
-        let damaged = units.damaged.clone();
-        let parallel = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let config = SessionConfig::new().with_target_partitions(parallel);
-        let context = SessionContext::new_with_config_rt(config, Arc::clone(&self.query_memory));
-        let mut table = context.read_table(Arc::new(LogTable { units }))?;
-        if let Some(filter) = balanced(conjunction(filter, range)?, Expr::and) {
-            table = table.filter(filter)?;
-        }
-        Ok((table, damaged))
-    }
-}
-
-/// The memory that all queries share for what they count.
-pub(crate) fn query_memory() -> Result<Arc<RuntimeEnv>> {
-    RuntimeEnvBuilder::new().with_memory_limit(QUERY_BYTES_MAX, 1.0).build_arc()
-}
-
-async fn collect(table: DataFrame) -> Result<RecordBatch, QueryError> {
-    let schema = Arc::clone(table.schema().inner());
-    let batches = table.collect().await?;
-    Ok(compute::concat_batches(&schema, &batches)?)
-}
-
-fn conjunction(filter: &Filter, range: TimeRange) -> Result<Vec<Expr>> {
-    let mut parts: Vec<Expr> = within(range).into_iter().collect();
-    if *filter != Filter::All {
-        parts.push(expression(filter)?);
-    }
-    Ok(parts)
-}
-
-/// Gives the executor a turn, without asking which executor it is.
-async fn yield_now() {
-    let mut yielded = false;
-    std::future::poll_fn(|context| {
-        if std::mem::replace(&mut yielded, true) {
-            return std::task::Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        std::task::Poll::Pending
-    })
-    .await;
-}
-
-/// Adds the passing rows of a unit that stand behind `after`, and keeps the best of all.
-fn keep_best(
-    kept: &mut BinaryHeap<(Rank, usize, u32)>,
-    unit: &Unit,
-    index: usize,
-    predicate: Option<&Predicate>,
-    request: &Rows,
-    after: Option<Rank>,
-) -> Result<()> {
-    let passing = predicate.map(|predicate| predicate.passing(unit)).transpose()?;
-    if passing.as_ref().is_some_and(|passing| passing.is_empty()) {
-        return Ok(());
-    }
-    let keys = unit.read(&[place::SEQUENCE, place::TIME], passing.as_ref())?;
-    let sequences = keys.column(0).as_primitive::<UInt64Type>().values();
-    let times = keys.column(1).as_primitive::<TimestampNanosecondType>().values();
-    for (place, (&time, &sequence)) in (0_u32..).zip(times.iter().zip(sequences)) {
-        let rank = request.order.rank(time, sequence);
-        if after.is_some_and(|after| rank <= after) {
-            continue;
-        }
-        let full = kept.len() >= request.limit;
-        if full && kept.peek().is_none_or(|(worst, ..)| rank > *worst) {
-            continue;
-        }
-        let row = passing.as_ref().map_or(place, |passing| {
-            passing.values().get(place as usize).copied().unwrap_or(place)
-        });
-        kept.push((rank, index, row));
-        if full {
-            kept.pop();
-        }
-    }
-    Ok(())
-}
-
-/// Reads all columns of the kept rows, in their order.
-fn materialise(units: &[Unit], kept: &[(Rank, usize, u32)]) -> Result<RecordBatch> {
-    let all: Vec<usize> = (0..schema().fields().len()).collect();
-    let mut by_unit: Vec<(usize, u32, usize)> =
-        kept.iter().enumerate().map(|(place, &(_, unit, row))| (unit, row, place)).collect();
-    by_unit.sort_unstable();
-    let mut parts = Vec::new();
-    let mut places = vec![(0, 0); kept.len()];
-    for rows in by_unit.chunk_by(|a, b| a.0 == b.0) {
-        let Some(unit) = rows.first().and_then(|&(unit, ..)| units.get(unit)) else { continue };
-        let wanted = UInt32Array::from_iter_values(rows.iter().map(|&(_, row, _)| row));
-        for (at, &(_, _, place)) in rows.iter().enumerate() {
-            if let Some(slot) = places.get_mut(place) {
-                *slot = (parts.len(), at);
+    ) -> Result<(RecordBatch, Vec<String>), QueryError> {
+        let matcher = Matcher::new(filter)?;
+        let snapshot = self.snapshot(project);
+        let mut parts: Vec<RecordBatch> =
+            snapshot.hot.iter().map(|chunk| chunk.rows.clone()).collect();
+        let mut damaged = Vec::new();
+        let all: Vec<usize> = (0..schema().fields().len()).collect();
+        for segment in &snapshot.segments {
+            if !range.overlaps(segment.time_min(), segment.time_max()) {
+                continue;
+            }
+            let read = segment.row_groups().and_then(|groups| {
+                (0..groups.len())
+                    .map(|group| segment.read(group, &all, None))
+                    .collect::<Result<Vec<_>, _>>()
+            });
+            match read {
+                Ok(batches) => parts.extend(batches),
+                Err(SegmentError::Damaged(reason)) => {
+                    damaged.push(format!("{}: {reason}", segment.entry.file));
+                }
+                Err(error) => return Err(QueryError::Read(Box::new(error))),
             }
         }
-        parts.push(unit.read(&all, Some(&wanted))?.with_schema(Arc::clone(schema()))?);
+        let mut passing = Vec::new();
+        for part in &parts {
+            let rows = records(part).zip(0..).filter(|((cursor, record), _)| {
+                range.contains(cursor.time) && matcher.selects(record)
+            });
+            let kept = UInt32Array::from_iter_values(rows.map(|(_, row)| row));
+            passing
+                .push(compute::take_record_batch(part, &kept)?.with_schema(Arc::clone(schema()))?);
+        }
+        Ok((compute::concat_batches(schema(), &passing)?, damaged))
     }
-    if parts.is_empty() {
-        return Ok(RecordBatch::new_empty(Arc::clone(schema())));
-    }
-    let parts: Vec<&RecordBatch> = parts.iter().collect();
-    Ok(interleave_record_batch(&parts, &places)?)
 }
 
-/// The start of the bucket that holds a time.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Bucket {
-    interval_nanos: i64,
-    signature: Signature,
+fn value(record: &LogRecord<'_>, field: &Field) -> Option<String> {
+    match field {
+        Field::Words => Some(record.message().to_owned()),
+        Field::Time => Some(record.time.to_string()),
+        Field::Level => Some(record.severity.level().name().to_owned()),
+        Field::SeverityNumber => Some(record.severity.number().to_string()),
+        Field::StepIndex => record.step_index.map(|step| step.to_string()),
+        Field::Tags => record.tags.first().map(|tag| tag.clone().into_owned()),
+        Field::Template => Some(template(record.message()).into_owned()),
+        Field::Text(attribute @ (TextAttribute::Message | TextAttribute::Service)) => {
+            record.text(*attribute).map(str::to_owned)
+        }
+        Field::Text(attribute) => match record.text(*attribute) {
+            Some(value) => Some(value.to_owned()),
+            None => record.fields.get(attribute.name()).map(|value| value.text().to_owned()),
+        },
+        Field::Exception(path) => {
+            record.exception.as_ref()?.get(path).map(|value| value.text().to_owned())
+        }
+        Field::Path(path) => record.fields.get(path).map(|value| value.text().to_owned()),
+    }
 }
 
-impl Bucket {
-    fn new(interval: Interval) -> Self {
-        Self {
-            interval_nanos: interval.nanos(),
-            signature: Signature::any(1, Volatility::Immutable),
+fn group_of(record: &LogRecord<'_>, group: &Group) -> Option<String> {
+    match group {
+        Group::Field(field) => value(record, field),
+        Group::Bin(interval) => Some(interval.floor(record.time).nanos().to_string()),
+    }
+}
+
+fn order(a: Option<String>, b: Option<String>, descending: bool) -> Ordering {
+    match (a, b) {
+        (None, None) => Ordering::Equal,
+        (None, _) => Ordering::Greater,
+        (_, None) => Ordering::Less,
+        (Some(a), Some(b)) => {
+            let numbers = (a.parse::<f64>().is_ok(), b.parse::<f64>().is_ok());
+            let order = match numbers {
+                (true, true) => compare_numbers(&a, &b).unwrap_or(Ordering::Equal),
+                (true, false) => Ordering::Less,
+                (false, true) => Ordering::Greater,
+                (false, false) => a.cmp(&b),
+            };
+            if descending { order.reverse() } else { order }
         }
     }
 }
 
-impl ScalarUDFImpl for Bucket {
-    fn name(&self) -> &'static str {
-        "bucket"
+fn apply(
+    function: &Function,
+    records: &[LogRecord<'_>],
+    range: TimeRange,
+    width: Option<i64>,
+) -> Option<String> {
+    let texts = |field: &Field| {
+        records.iter().filter_map(|record| value(record, field)).collect::<Vec<_>>()
+    };
+    let numbers = |field: &Field| {
+        let mut numbers: Vec<f64> =
+            texts(field).iter().filter_map(|text| text.parse::<f64>().ok()).collect();
+        numbers.sort_by(f64::total_cmp);
+        numbers
+    };
+    let written = |number: f64| {
+        if number.fract() == 0.0 { format!("{number:.0}") } else { number.to_string() }
+    };
+    match function {
+        Function::Count => Some(records.len().to_string()),
+        Function::CountOf(field) => Some(texts(field).len().to_string()),
+        Function::CountDistinct(field) => {
+            Some(texts(field).into_iter().collect::<BTreeSet<_>>().len().to_string())
+        }
+        Function::Sum(field) => {
+            let numbers = numbers(field);
+            (!numbers.is_empty()).then(|| written(numbers.iter().sum()))
+        }
+        Function::Avg(field) => {
+            let numbers = numbers(field);
+            let count = numbers.len() as f64;
+            (count > 0.0).then(|| (numbers.iter().sum::<f64>() / count).to_string())
+        }
+        Function::Min(field) => numbers(field).first().copied().map(written),
+        Function::Max(field) => numbers(field).last().copied().map(written),
+        Function::Percentile(hundredths, field) => {
+            let numbers = numbers(field);
+            let place = f64::from(*hundredths) / 10_000.0 * numbers.len().checked_sub(1)? as f64;
+            let (low, high) =
+                (numbers.get(place.floor() as usize)?, numbers.get(place.ceil() as usize)?);
+            Some((low + (high - low) * place.fract()).to_string())
+        }
+        Function::Rate => {
+            let nanos = width.unwrap_or(range.to.nanos().saturating_sub(range.from.nanos()));
+            Some((records.len() as f64 / (nanos as f64 / 1e9)).to_string())
+        }
     }
+}
 
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(time_type())
-    }
-
-    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let columns = ColumnarValue::values_to_arrays(&arguments.args)?;
-        let Some(times) =
-            columns.first().and_then(|times| times.as_primitive_opt::<TimestampNanosecondType>())
-        else {
-            return exec_err!("`bucket` needs a column of times");
+/// The table as columns of the types that its values have.
+fn columns(table: &[Vec<Option<String>>], request: &Aggregate) -> Result<RecordBatch, QueryError> {
+    let mut fields = Vec::new();
+    let mut arrays: Vec<ArrayRef> = Vec::new();
+    for (place, name) in request.stats.column_names().into_iter().enumerate() {
+        let values: Vec<Option<&str>> =
+            table.iter().map(|row| row.get(place).and_then(Option::as_deref)).collect();
+        let whole: Option<Vec<Option<i64>>> = values
+            .iter()
+            .map(|value| {
+                value.map(|text| text.parse().ok()).map_or(Some(None), |parsed| parsed.map(Some))
+            })
+            .collect();
+        let float: Option<Vec<Option<f64>>> = values
+            .iter()
+            .map(|value| {
+                value.map(|text| text.parse().ok()).map_or(Some(None), |parsed| parsed.map(Some))
+            })
+            .collect();
+        let array: ArrayRef = match (whole, float) {
+            (Some(whole), _) if matches!(request.stats.by.get(place), Some(Group::Bin(_))) => {
+                Arc::new(TimestampNanosecondArray::from(whole).with_timezone("UTC"))
+            }
+            _ if matches!(
+                request.stats.by.get(place),
+                Some(Group::Field(
+                    Field::Text(_) | Field::Template | Field::Level | Field::Tags | Field::Words
+                ))
+            ) =>
+            {
+                Arc::new(StringArray::from(values))
+            }
+            (Some(whole), _) => Arc::new(Int64Array::from(whole)),
+            (_, Some(float)) => Arc::new(Float64Array::from(float)),
+            _ => Arc::new(StringArray::from(values)),
         };
-        let width = self.interval_nanos;
-        let starts = times.unary::<_, TimestampNanosecondType>(|time| {
-            time.saturating_sub(time.rem_euclid(width))
-        });
-        Ok(ColumnarValue::Array(Arc::new(starts.with_timezone("UTC"))))
+        fields.push(ArrowField::new(name, array.data_type().clone(), true));
+        arrays.push(array);
     }
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?)
 }

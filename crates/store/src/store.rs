@@ -1,12 +1,14 @@
 //! What the server asks of a store, whatever engine is behind it.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
-use arrow::array::RecordBatch;
+use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use async_trait::async_trait;
-use millpond_query::{Cursor, Filter, Histogram, TimeRange};
-use millpond_record::TextAttribute;
+use futures::stream::BoxStream;
+use millpond_query::{Cursor, Field, Filter, Stats, TimeRange};
+use millpond_record::Timestamp;
 use millpond_wire::IdempotencyKey;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::{Batch, Project};
@@ -32,21 +34,41 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// The query could not be run.
     async fn rows(&self, project: &Project, request: &Rows) -> Result<Answer, QueryError>;
 
-    /// Counts records: rows of `bucket` (start of the bucket, nanoseconds), `severity_number` and `count`.
+    /// Counts records: one row a group, with the columns that [`Stats::column_names`] names, in the asked order.
+    /// Counts and whole numbers are `Int64`, other numbers `Float64`, times timestamps, everything else `Utf8`.
     ///
     /// # Errors
     /// The query could not be run.
-    async fn histogram(&self, project: &Project, request: &Histogram)
+    async fn aggregate(&self, project: &Project, request: &Aggregate)
     -> Result<Answer, QueryError>;
 
-    /// The most frequent values of an attribute: rows of `value` and `count`, most frequent first.
+    /// The columns that [`Store::scan`] can read: those of [`crate::schema`], and one for each frequent member of
+    /// `fields`, named `fields.NAME`.
+    fn columns(&self, project: &Project) -> SchemaRef;
+
+    /// Reads columns of the records that pass, in no order.
     ///
     /// # Errors
     /// The query could not be run.
-    async fn top(&self, project: &Project, request: &Top) -> Result<Answer, QueryError>;
+    async fn scan(&self, project: &Project, request: &Scan) -> Result<Scanned, QueryError>;
 
     /// Tells the sequence behind the last stored record, each time that it changes.
     fn stored(&self) -> watch::Receiver<u64>;
+
+    /// What is stored of each project, by name.
+    fn projects(&self) -> Vec<ProjectInfo>;
+
+    /// Sets how long, and how much, a project's records are kept. Takes effect at the next clean-up, within a minute.
+    ///
+    /// # Errors
+    /// The setting could not be made durable; the old one stays.
+    async fn set_retention(&self, project: &Project, retention: Retention) -> io::Result<()>;
+
+    /// Deletes all records of a project. Records that arrive meanwhile are kept.
+    ///
+    /// # Errors
+    /// The deletion could not be made durable; the records are still there.
+    async fn delete_project(&self, project: &Project) -> io::Result<()>;
 
     /// What is wrong with the stored data, in words for the operator; empty when all is well.
     fn complaints(&self) -> Vec<String>;
@@ -78,7 +100,7 @@ pub enum AppendError {
 }
 
 /// The order of rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
     /// By event time, newest first.
     NewestFirst,
@@ -86,6 +108,13 @@ pub enum Order {
     OldestFirst,
     /// As they were stored.
     Stored,
+    /// By the value of a field, newest first where it is the same; records without a value come last. Has no pages.
+    Field {
+        /// The field.
+        field: Field,
+        /// Greatest first.
+        descending: bool,
+    },
 }
 
 /// Asks for records.
@@ -103,17 +132,75 @@ pub struct Rows {
     pub limit: usize,
 }
 
-/// Asks for the most frequent values of an attribute.
+/// Asks for counts.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Top {
+pub struct Aggregate {
     /// Which records.
     pub filter: Filter,
     /// When.
     pub range: TimeRange,
-    /// The attribute.
-    pub attribute: TextAttribute,
-    /// At most so many values.
+    /// What is counted, in which groups.
+    pub stats: Stats,
+    /// The order: columns of the answer by their place, and whether greatest first. Groups that are equal in it
+    /// stand in the order of their first columns.
+    pub sort: Vec<(usize, bool)>,
+    /// At most so many rows.
     pub limit: usize,
+}
+
+/// Asks for columns.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scan {
+    /// Which records.
+    pub filter: Filter,
+    /// When.
+    pub range: TimeRange,
+    /// Names of columns that [`Store::columns`] names.
+    pub columns: Vec<String>,
+}
+
+/// The columns that a scan reads, piece by piece.
+pub type Scanned = BoxStream<'static, Result<RecordBatch, QueryError>>;
+
+/// What is stored of a project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProjectInfo {
+    /// The project.
+    pub project: Project,
+    /// Number of its records.
+    pub records: u64,
+    /// Bytes of its segments.
+    pub bytes: u64,
+    /// Event times of its oldest and newest record; `None` if it has none.
+    pub times: Option<(Timestamp, Timestamp)>,
+    /// What is kept.
+    pub retention: Retention,
+}
+
+/// How long, and how much, is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retention {
+    /// Records whose event time is older than this many seconds are deleted; `None` keeps them.
+    pub age_seconds: Option<u64>,
+    /// The oldest segments are deleted while all are larger than this many bytes; `None` keeps them.
+    pub bytes: Option<u64>,
+}
+
+/// What a query read, and what it could leave out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Explain {
+    /// Segments that may have records in the time range.
+    pub segments: u64,
+    /// Segments that were left out because of their times.
+    pub segments_skipped: u64,
+    /// Row groups and hot chunks that were looked into.
+    pub units: u64,
+    /// Row groups and hot chunks that were left out because of what they can't hold.
+    pub units_skipped: u64,
+    /// Data pages that an index let the query leave out.
+    pub pages_skipped: u64,
+    /// Records that were looked at.
+    pub rows: u64,
 }
 
 /// Rows, and what they lack.
@@ -123,23 +210,30 @@ pub struct Answer {
     pub rows: RecordBatch,
     /// Segments that should have been read and are damaged, each with the reason. Empty when the answer is whole.
     pub damaged: Vec<String>,
+    /// How it was found.
+    pub explain: Explain,
 }
 
 /// A query failed.
 #[derive(Debug, thiserror::Error)]
-#[error("run the query: {0}")]
-pub struct QueryError(#[from] pub(crate) datafusion::error::DataFusionError);
-
-impl QueryError {
-    /// The query needed more memory than queries may have; a narrower one, or the same one later, may do.
-    #[must_use]
-    pub fn is_out_of_memory(&self) -> bool {
-        matches!(self.0.find_root(), datafusion::error::DataFusionError::ResourcesExhausted(_))
-    }
+#[non_exhaustive]
+pub enum QueryError {
+    /// It needs more memory than queries may have; a narrower one, or the same one later, may do.
+    #[error("the query needs more memory than the {limit_bytes} bytes that queries may have")]
+    OutOfMemory {
+        /// What queries may have.
+        limit_bytes: usize,
+    },
+    /// It asks for something that can't be.
+    #[error("{0}")]
+    Invalid(String),
+    /// Stored data could not be read.
+    #[error("run the query: {0}")]
+    Read(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl From<arrow::error::ArrowError> for QueryError {
     fn from(error: arrow::error::ArrowError) -> Self {
-        Self(error.into())
+        Self::Read(Box::new(error))
     }
 }

@@ -1,0 +1,258 @@
+//! What a filter means for one value and for one record.
+//!
+//! A record without the field passes no test of it; `NOT` selects it as well.
+
+use std::{borrow::Cow, cmp::Ordering};
+
+use millpond_query::{Comparison, Condition, Field, Filter, Test, words};
+use millpond_record::{LogRecord, TextAttribute, Timestamp, json::Scalar};
+use regex::Regex;
+
+use crate::{QueryError, template::template};
+
+/// A filter that is ready to be evaluated.
+#[derive(Clone, Debug)]
+pub(crate) enum Matcher {
+    All,
+    And(Vec<Matcher>),
+    Or(Vec<Matcher>),
+    Not(Box<Matcher>),
+    Is(Tester),
+}
+
+impl Matcher {
+    pub(crate) fn new(filter: &Filter) -> Result<Self, QueryError> {
+        let all = |parts: &[Filter]| parts.iter().map(Self::new).collect::<Result<Vec<_>, _>>();
+        Ok(match filter {
+            Filter::All => Self::All,
+            Filter::And(parts) => Self::And(all(parts)?),
+            Filter::Or(parts) => Self::Or(all(parts)?),
+            Filter::Not(part) => Self::Not(Box::new(Self::new(part)?)),
+            Filter::Is(condition) => Self::Is(Tester::new(condition)?),
+        })
+    }
+
+    pub(crate) fn selects(&self, record: &LogRecord<'_>) -> bool {
+        match self {
+            Self::All => true,
+            Self::And(parts) => parts.iter().all(|part| part.selects(record)),
+            Self::Or(parts) => parts.iter().any(|part| part.selects(record)),
+            Self::Not(part) => !part.selects(record),
+            Self::Is(tester) => tester.selects(record),
+        }
+    }
+}
+
+/// A condition that is ready to be evaluated.
+#[derive(Clone, Debug)]
+pub(crate) struct Tester {
+    pub(crate) field: Field,
+    pub(crate) test: Test,
+    compiled: Compiled,
+}
+
+/// What of a test is worth preparing.
+#[derive(Clone, Debug)]
+enum Compiled {
+    Nothing,
+    Words(Words),
+    Regex(Regex),
+    Time(Timestamp),
+}
+
+impl Tester {
+    pub(crate) fn new(condition: &Condition) -> Result<Self, QueryError> {
+        let invalid = |error: &dyn std::fmt::Display| QueryError::Invalid(error.to_string());
+        let compiled = match (&condition.field, &condition.test) {
+            (_, Test::Words { text, prefix }) => {
+                Compiled::Words(Words::new(text, *prefix).map_err(|error| invalid(&error))?)
+            }
+            (_, Test::Regex(pattern)) => {
+                Compiled::Regex(Regex::new(pattern).map_err(|error| invalid(&error))?)
+            }
+            (Field::Time, Test::Compare(_, text)) => {
+                Compiled::Time(Timestamp::parse(text).map_err(|error| invalid(&error))?)
+            }
+            _ => Compiled::Nothing,
+        };
+        Ok(Self { field: condition.field.clone(), test: condition.test.clone(), compiled })
+    }
+
+    /// Whether a record passes.
+    pub(crate) fn selects(&self, record: &LogRecord<'_>) -> bool {
+        match &self.field {
+            Field::Time => self.matches_time(record.time),
+            Field::Level => self.matches_level(record.severity.number()),
+            Field::Tags => record.tags.iter().any(|tag| self.matches_text(tag)),
+            Field::Words => self.matches_text(record.message()),
+            Field::SeverityNumber => self.matches_number(record.severity.number().into()),
+            Field::StepIndex => record.step_index.is_some_and(|step| self.matches_number(step)),
+            field => value(record, field).is_some_and(|value| self.matches(&value)),
+        }
+    }
+
+    pub(crate) fn matches_time(&self, time: Timestamp) -> bool {
+        match (&self.test, &self.compiled) {
+            (Test::Compare(comparison, _), Compiled::Time(value)) => {
+                comparison.holds(time.cmp(value))
+            }
+            (test, _) => *test == Test::Exists,
+        }
+    }
+
+    /// A level is four severity numbers.
+    pub(crate) fn matches_level(&self, severity_number: u8) -> bool {
+        let level = millpond_record::Severity::from_number(severity_number)
+            .map_or(millpond_record::Level::Info, millpond_record::Severity::level);
+        match &self.test {
+            Test::Level(comparison, wanted) => comparison.holds(level.cmp(wanted)),
+            Test::Exists => true,
+            _ => self.matches_text(level.name()),
+        }
+    }
+
+    pub(crate) fn matches_number(&self, value: u32) -> bool {
+        self.matches(&Scalar::Number(&value.to_string()))
+    }
+
+    /// Whether a string passes.
+    pub(crate) fn matches_text(&self, value: &str) -> bool {
+        match (&self.test, &self.compiled) {
+            (Test::Words { .. }, Compiled::Words(words)) => words.stand_in(value),
+            (Test::Regex(_), Compiled::Regex(regex)) => regex.is_match(value),
+            (Test::Compare(Comparison::Equal, text), _) => value == text,
+            (Test::Compare(comparison, text), _) => comparison.holds(order(value, text)),
+            (Test::Pattern(pattern), _) => pattern.matches(value),
+            (Test::Exists, _) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether a value that knows whether it is a number passes.
+    pub(crate) fn matches(&self, value: &Scalar<'_>) -> bool {
+        match (&self.test, value) {
+            (Test::Exists, _) => true,
+            (Test::Compare(comparison, text), Scalar::Number(number)) => {
+                compare_numbers(number, text).is_some_and(|ordering| comparison.holds(ordering))
+            }
+            (Test::Compare(comparison, _), Scalar::Null | Scalar::Bool(_) | Scalar::Nested(_))
+                if *comparison != Comparison::Equal =>
+            {
+                false
+            }
+            _ => self.matches_text(value.text()),
+        }
+    }
+
+    /// The words that are looked for.
+    pub(crate) fn words(&self) -> Option<&Words> {
+        match &self.compiled {
+            Compiled::Words(words) => Some(words),
+            _ => None,
+        }
+    }
+}
+
+/// The value of a field that is a text, or a member of an object.
+fn value<'a>(record: &'a LogRecord<'_>, field: &Field) -> Option<Scalar<'a>> {
+    let text = |text: &'a str| Some(Scalar::String(Cow::Borrowed(text)));
+    match field {
+        Field::Text(attribute) => match record.text(*attribute) {
+            Some(value) => text(value),
+            // Every record has these.
+            None if matches!(attribute, TextAttribute::Message | TextAttribute::Service) => None,
+            None => record.fields.get(attribute.name()),
+        },
+        Field::Template => Some(Scalar::String(template(record.message()))),
+        Field::Exception(path) => record.exception.as_ref()?.get(path),
+        Field::Path(path) => record.fields.get(path),
+        _ => None,
+    }
+}
+
+/// Looks for words that stand one after the other, in any case.
+#[derive(Clone, Debug)]
+pub(crate) struct Words {
+    /// The words and what is between them. Without what must stand around them, so that the engine can look for
+    /// their letters and skip the rest of the text.
+    core: Regex,
+    /// Whether the last word may go on.
+    prefix: bool,
+}
+
+impl Words {
+    fn new(text: &str, prefix: bool) -> Result<Self, regex::Error> {
+        let parts: Vec<String> = words(text).map(regex::escape).collect();
+        let pattern = format!("(?i){}", parts.join(r"[^\p{Alphabetic}\p{N}]+"));
+        Ok(Self { core: Regex::new(&pattern)?, prefix })
+    }
+
+    pub(crate) fn stand_in(&self, value: &str) -> bool {
+        let outside = |character: Option<char>| character.is_none_or(|c| !c.is_alphanumeric());
+        let mut start = 0;
+        while let Some(found) = self.core.find_at(value, start) {
+            let before = value.get(..found.start()).and_then(|text| text.chars().next_back());
+            let mut from_here = value.get(found.start()..).unwrap_or_default().chars();
+            let after = value.get(found.end()..).and_then(|text| text.chars().next());
+            if outside(before) && (self.prefix || outside(after)) {
+                return true;
+            }
+            start = found.start() + from_here.next().map_or(1, char::len_utf8);
+        }
+        false
+    }
+}
+
+/// Numbers compare as numbers, everything else as text.
+pub(crate) fn order(value: &str, text: &str) -> Ordering {
+    compare_numbers(value, text).unwrap_or_else(|| value.cmp(text))
+}
+
+/// Compares two decimal numbers: exactly where both are whole numbers, as floats otherwise.
+pub(crate) fn compare_numbers(left: &str, right: &str) -> Option<Ordering> {
+    if let (Ok(left), Ok(right)) = (left.parse::<i128>(), right.parse::<i128>()) {
+        return Some(left.cmp(&right));
+    }
+    left.parse::<f64>().ok()?.partial_cmp(&right.parse::<f64>().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_match_whole_words_in_any_case_with_anything_between_them() {
+        for (text, prefix, value, expected) in [
+            ("did not respond", false, "upstream DID NOT  respond!", true),
+            ("did not respond", false, "did not responded", false),
+            ("respond", true, "responded", true),
+            ("pond", false, "respond", false),
+            ("user_1", false, "user 1 left", true),
+            ("größe", false, "GRÖSSE GRÖßE", true),
+            ("a", false, "", false),
+            ("日本", false, "日本", true),
+            ("10.0.0.1", false, "from 10.0.0.1:80", true),
+            ("10.0.0.1", false, "from 110.0.0.1", false),
+            ("ab", false, "xab ab", true),
+            ("ß", false, "aß ßa ß", true),
+        ] {
+            assert_eq!(
+                Words::new(text, prefix).unwrap().stand_in(value),
+                expected,
+                "{text} in {value}"
+            );
+        }
+    }
+
+    #[test]
+    fn numbers_compare_as_numbers_and_exactly() {
+        assert_eq!(compare_numbers("9", "10"), Some(Ordering::Less));
+        assert_eq!(
+            compare_numbers("9007199254740993", "9007199254740992"),
+            Some(Ordering::Greater)
+        );
+        assert_eq!(compare_numbers("1e3", "1000"), Some(Ordering::Equal));
+        assert_eq!(compare_numbers("x", "10"), None);
+        assert_eq!(order("b", "a"), Ordering::Greater);
+    }
+}
