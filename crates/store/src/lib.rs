@@ -39,6 +39,7 @@ pub use batch::{Batch, BatchBuilder};
 pub use engine::{EmbeddedStore, OpenError, Options, Recovery};
 pub use files::replace as replace_file;
 pub use manifest::ManifestError;
+pub use matches::Matcher;
 pub use project::{Project, ProjectError};
 pub use records::records;
 pub use schema::{column, schema};

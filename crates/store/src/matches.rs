@@ -10,17 +10,37 @@ use regex::Regex;
 
 use crate::{QueryError, template::template};
 
-/// A filter that is ready to be evaluated.
+/// A filter that is ready to be evaluated on one record after the other, as a live tail does.
 #[derive(Clone, Debug)]
-pub(crate) enum Matcher {
+pub struct Matcher(Node);
+
+impl Matcher {
+    /// Prepares a filter.
+    ///
+    /// # Errors
+    /// A text of the filter can't be compiled.
+    pub fn new(filter: &Filter) -> Result<Self, QueryError> {
+        Node::new(filter).map(Self)
+    }
+
+    /// Whether a record passes.
+    #[must_use]
+    pub fn selects(&self, record: &LogRecord<'_>) -> bool {
+        self.0.selects(record)
+    }
+}
+
+/// A filter whose conditions are ready to be evaluated.
+#[derive(Clone, Debug)]
+pub(crate) enum Node {
     All,
-    And(Vec<Matcher>),
-    Or(Vec<Matcher>),
-    Not(Box<Matcher>),
+    And(Vec<Node>),
+    Or(Vec<Node>),
+    Not(Box<Node>),
     Is(Tester),
 }
 
-impl Matcher {
+impl Node {
     pub(crate) fn new(filter: &Filter) -> Result<Self, QueryError> {
         let all = |parts: &[Filter]| parts.iter().map(Self::new).collect::<Result<Vec<_>, _>>();
         Ok(match filter {
@@ -32,7 +52,7 @@ impl Matcher {
         })
     }
 
-    pub(crate) fn selects(&self, record: &LogRecord<'_>) -> bool {
+    fn selects(&self, record: &LogRecord<'_>) -> bool {
         match self {
             Self::All => true,
             Self::And(parts) => parts.iter().all(|part| part.selects(record)),
