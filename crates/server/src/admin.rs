@@ -115,15 +115,6 @@ async fn read<T: DeserializeOwned>(request: Body) -> Result<T, ApiError> {
     serde_json::from_slice(text).map_err(|error| ApiError::body(error.to_string()))
 }
 
-/// Reads a member that may be absent (`None`) or null (`Some(None)`).
-fn nullable<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    Option::deserialize(deserializer).map(Some)
-}
-
 /// The parameters of the audit log.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

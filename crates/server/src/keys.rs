@@ -17,7 +17,7 @@ use std::{
 use millpond_query::Interval;
 use millpond_record::Timestamp;
 use millpond_store::Project;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 pub use file::{KeyFile, KeysError};
 pub(crate) use known::{Found, Keys};
@@ -96,8 +96,42 @@ pub struct KeyChange {
     pub name: Option<String>,
     /// When it ends by itself; the inner `None` is never.
     pub expires: Option<Option<Timestamp>>,
-    /// How much it may do, all limits at once.
-    pub limits: Option<KeyLimits>,
+    /// How much it may do.
+    pub limits: KeyLimitsChange,
+}
+
+/// What is to be different about a key's limits; `None` leaves one, the inner `None` removes it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeyLimitsChange {
+    /// Requests of any kind in a second.
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
+    pub requests_per_second: Option<Option<NonZeroU32>>,
+    /// Stored records in a second.
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
+    pub records_per_second: Option<Option<NonZeroU32>>,
+    /// Bytes of stored bodies in a day of UTC.
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
+    pub bytes_per_day: Option<Option<NonZeroU64>>,
+}
+
+impl KeyLimits {
+    fn changed(self, change: KeyLimitsChange) -> Self {
+        Self {
+            requests_per_second: change.requests_per_second.unwrap_or(self.requests_per_second),
+            records_per_second: change.records_per_second.unwrap_or(self.records_per_second),
+            bytes_per_day: change.bytes_per_day.unwrap_or(self.bytes_per_day),
+        }
+    }
+}
+
+/// Reads a member that may be absent (`None`, by default) or null (`Some(None)`).
+pub(crate) fn nullable<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Some)
 }
 
 /// A key as it is kept: everything but the key.

@@ -41,8 +41,8 @@ use tokio::{
 pub use administration::{Actor, Administration, AdministrationError, KeyStatus, ProjectStatus};
 pub use audit::{Act, AuditEntry, AuditLog};
 pub use keys::{
-    GRACE_NANOS_DEFAULT, KeyChange, KeyEntry, KeyFile, KeyLimits, KeyState, KeysError, NewKey,
-    Scope, grace_nanos, time_to_come,
+    GRACE_NANOS_DEFAULT, KeyChange, KeyEntry, KeyFile, KeyLimits, KeyLimitsChange, KeyState,
+    KeysError, NewKey, Scope, grace_nanos, time_to_come,
 };
 pub use usage::{KeyUsage, read_usage};
 

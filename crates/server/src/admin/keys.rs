@@ -10,15 +10,15 @@ use millpond_record::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Admin, ProjectParameters, nullable, read, server_key_required};
+use super::{Admin, ProjectParameters, read, server_key_required};
 use crate::{
     App,
     administration::KeyStatus,
     clock,
     error::ApiError,
     keys::{
-        GRACE_NANOS_DEFAULT, KeyChange, KeyEntry, KeyLimits, KeysError, NewKey, Scope, grace_nanos,
-        time_to_come,
+        GRACE_NANOS_DEFAULT, KeyChange, KeyEntry, KeyLimits, KeyLimitsChange, KeysError, NewKey,
+        Scope, grace_nanos, nullable, time_to_come,
     },
     logs::{NoParameters, Parameters},
 };
@@ -42,7 +42,7 @@ struct Change {
     name: Option<String>,
     #[serde(deserialize_with = "nullable")]
     expires: Option<Option<String>>,
-    limits: Option<KeyLimits>,
+    limits: KeyLimitsChange,
 }
 
 #[derive(Debug, Default, Deserialize)]

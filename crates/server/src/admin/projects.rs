@@ -6,12 +6,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
-use super::{Admin, ProjectParameters, nullable, read};
+use super::{Admin, ProjectParameters, read};
 use crate::{
     App,
     administration::{KeyStatus, ProjectStatus},
     clock,
     error::ApiError,
+    keys::nullable,
     logs::{NoParameters, Parameters},
 };
 

@@ -193,7 +193,7 @@ impl KeyFile {
             let key = usable(keys, id)?;
             key.name = name.unwrap_or_else(|| std::mem::take(&mut key.name));
             key.expires = expires.unwrap_or(key.expires);
-            key.limits = limits.unwrap_or(key.limits);
+            key.limits = key.limits.changed(limits);
             Ok(key.clone())
         })
     }
