@@ -4,6 +4,9 @@
 //! A project exists when a key that is not revoked names it, or records do. It is made by making its first key, and
 //! deleted by deleting its records and revoking its keys.
 
+#[cfg(test)]
+mod tests;
+
 use std::{collections::BTreeMap, io, path::Path};
 
 use millpond_record::Timestamp;
