@@ -10,7 +10,8 @@ pub(crate) const MARK: char = '\u{10000}';
 pub(crate) const MARK_SHOWN: &str = "<*>";
 
 /// The template of a message, as it is shown.
-pub(crate) fn template(message: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn template(message: &str) -> Cow<'_, str> {
     let mut out = String::new();
     write(message, &mut out);
     if out == message { Cow::Borrowed(message) } else { Cow::Owned(shown(&out)) }
