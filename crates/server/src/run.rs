@@ -113,7 +113,14 @@ impl Drop for Queries {
 
 #[cfg(test)]
 mod tests {
-    use std::future::{pending, ready};
+    use std::{
+        future::{pending, ready},
+        io::Write,
+        net::TcpStream,
+    };
+
+    use axum::{Router, routing::get};
+    use tokio::net::TcpListener;
 
     use super::*;
 
@@ -130,6 +137,25 @@ mod tests {
             tokio::task::yield_now().await;
         }
         caller.abort();
+        while queries.running() > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_hangs_up_gives_its_turn_back() {
+        let queries = Arc::new(Queries::start().unwrap());
+        let asking = Arc::clone(&queries);
+        let endless = move || async move { asking.run(pending::<Result<(), _>>()).await };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(axum::serve(listener, Router::new().route("/", get(endless))).into_future());
+        let mut client = TcpStream::connect(address).unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        while queries.running() == 0 {
+            tokio::task::yield_now().await;
+        }
+        drop(client);
         while queries.running() > 0 {
             tokio::task::yield_now().await;
         }
