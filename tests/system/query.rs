@@ -219,6 +219,11 @@ fn a_wrong_parameter_is_named() -> Result<()> {
         ("limit", "many"),
         ("from", "yesterday"),
         ("level", "loud"),
+        ("level", ""),
+        ("level", "error,"),
+        ("order", "random"),
+        ("total", "yes"),
+        ("timeout_ms", "60001"),
         ("cursor", "not a cursor"),
     ] {
         let reply = fixture.api.get("/api/v1/logs", &[(name, value)])?;

@@ -13,7 +13,7 @@ use millpond_store::{Aggregate, Answer, Order, QueryError, Rows, records, templa
 use serde_json::{Map, Value, json};
 
 use super::{
-    parameters::{Parameters, Word, range, time, time_max},
+    parameters::{Parameters, Word, between, time, time_max},
     reading::{Reading, ask},
     selection::{at, selecting},
 };
@@ -77,8 +77,9 @@ fn window(asked: &AggregatedParameters) -> Result<TimeRange, ApiError> {
     const DAY_NANOS: i64 = 86_400_000_000_000;
     let now = clock::now();
     let to = asked.to.as_ref().map_or(Ok(now), |to| time("to", &to.0, now))?;
-    let day_before = Word(Timestamp::from_nanos(to.nanos().saturating_sub(DAY_NANOS)).to_string());
-    range(asked.from.as_ref().or(Some(&day_before)), Some(&Word(to.to_string())), now)
+    let day_before = Timestamp::from_nanos(to.nanos().saturating_sub(DAY_NANOS));
+    let from = asked.from.as_ref().map_or(Ok(day_before), |from| time("from", &from.0, now))?;
+    between(from, to)
 }
 
 fn interval(text: Option<&Word>, range: TimeRange) -> Result<Interval, ApiError> {

@@ -34,7 +34,7 @@ pub(crate) async fn facets(
     caller: Caller,
     Parameters(asked): Parameters<FacetsParameters>,
 ) -> Result<Json<Value>, ApiError> {
-    let fields: Vec<Field> = asked.field.listed().map(Field::named).collect();
+    let fields = asked.field.fields();
     if !(1..=FACETS_MAX).contains(&fields.len()) {
         let message = format!("field: {} are named, expected 1 to {FACETS_MAX}", fields.len());
         return Err(ApiError::parameter(message));

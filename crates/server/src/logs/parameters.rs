@@ -7,7 +7,7 @@ use axum::{
     extract::{FromRequestParts, Path, rejection::PathRejection},
     http::request::Parts,
 };
-use millpond_query::{Interval, TimeRange};
+use millpond_query::{Field, Interval, TimeRange};
 use millpond_record::Timestamp;
 use serde::{
     Deserialize, Deserializer,
@@ -93,8 +93,12 @@ pub(crate) struct Words(pub(crate) Vec<String>);
 impl Words {
     /// The values, where one text may also hold several, separated by commas.
     pub(crate) fn listed(&self) -> impl Iterator<Item = &str> {
-        let texts = self.0.iter().flat_map(|text| text.split(','));
-        texts.map(str::trim).filter(|text| !text.is_empty())
+        self.0.iter().flat_map(|text| text.split(',')).map(str::trim)
+    }
+
+    /// The fields of these names.
+    pub(crate) fn fields(&self) -> Vec<Field> {
+        self.listed().filter(|name| !name.is_empty()).map(Field::named).collect()
     }
 }
 
@@ -163,6 +167,11 @@ pub(crate) fn range(
 ) -> Result<TimeRange, ApiError> {
     let from = from.map(|from| time("from", &from.0, now)).transpose()?.unwrap_or(Timestamp::MIN);
     let to = to.map(|to| time("to", &to.0, now)).transpose()?.unwrap_or(Timestamp::MAX);
+    between(from, to)
+}
+
+/// The times between two, which must not be the wrong way around.
+pub(crate) fn between(from: Timestamp, to: Timestamp) -> Result<TimeRange, ApiError> {
     if from > to {
         return Err(ApiError::parameter(format!("from: {from} is after `to`, {to}")));
     }

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr, time::Duration};
 
 use axum::{extract::State, response::Response};
-use millpond_query::{Cursor, CursorError, Field, Filter, TimeRange};
+use millpond_query::{Cursor, CursorError, Filter, TimeRange};
 use millpond_store::{Answer, Order, QueryError, Rows};
 use tokio::time::{Instant, timeout};
 
@@ -56,11 +56,7 @@ pub(crate) async fn search(
     }
     let explained =
         flag("explain", asked.explain.as_ref(), false)?.then(|| search.filter.to_string());
-    let extras = Extras {
-        fields: asked.fields.listed().map(Field::named).collect(),
-        explained,
-        members: Vec::new(),
-    };
+    let extras = Extras { fields: asked.fields.fields(), explained, members: Vec::new() };
     let found = ask(&app, &caller, time_max, |reading| search.run(reading)).await?;
     Ok(page::response(&found, extras))
 }
