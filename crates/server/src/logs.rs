@@ -20,7 +20,7 @@ pub(crate) use self::{
     facets::{facets, fields},
     flow::flow,
     page::write_event,
-    parameters::{NoParameters, Parameters},
+    parameters::{NoParameters, Parameters, Piece},
     query::{get_query, post_query},
     search::search,
     selection::filter,

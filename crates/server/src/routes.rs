@@ -6,7 +6,7 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 
-use crate::{App, flows, health, ingest, keys::Scope, logs, openapi, own_key, stream};
+use crate::{App, admin, flows, health, ingest, keys::Scope, logs, openapi, own_key, stream};
 
 /// What is asked for, and who may ask.
 #[derive(Clone, Copy)]
@@ -43,11 +43,11 @@ pub(crate) struct Parameter {
     pub(crate) about: &'static str,
 }
 
-const fn text(name: &'static str, about: &'static str) -> Parameter {
+pub(crate) const fn text(name: &'static str, about: &'static str) -> Parameter {
     Parameter { name, kind: "string", about }
 }
 
-const fn number(name: &'static str, about: &'static str) -> Parameter {
+pub(crate) const fn number(name: &'static str, about: &'static str) -> Parameter {
     Parameter { name, kind: "integer", about }
 }
 
@@ -127,7 +127,7 @@ const STREAM: &[Parameter] = &[
 ];
 
 impl Route {
-    const fn new(
+    pub(crate) const fn new(
         method: &'static str,
         path: &'static str,
         access: Access,
@@ -136,19 +136,19 @@ impl Route {
         Self { method, path, access, about: "", parameters: &[], body: None, answer: "", handler }
     }
 
-    const fn about(self, about: &'static str) -> Self {
+    pub(crate) const fn about(self, about: &'static str) -> Self {
         Self { about, ..self }
     }
 
-    const fn takes(self, parameters: &'static [&'static [Parameter]]) -> Self {
+    pub(crate) const fn takes(self, parameters: &'static [&'static [Parameter]]) -> Self {
         Self { parameters, ..self }
     }
 
-    const fn reads(self, body: &'static str) -> Self {
+    pub(crate) const fn reads(self, body: &'static str) -> Self {
         Self { body: Some(body), ..self }
     }
 
-    const fn answers(self, answer: &'static str) -> Self {
+    pub(crate) const fn answers(self, answer: &'static str) -> Self {
         Self { answer, ..self }
     }
 }
@@ -157,7 +157,12 @@ const QUERY: Access = Access::Scope(Scope::Query);
 const INGEST: Access = Access::Scope(Scope::Ingest);
 
 /// All routes.
-pub(crate) const ROUTES: &[Route] = &[
+pub(crate) fn routes() -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().chain(admin::ROUTES)
+}
+
+/// All but those of a module that has many.
+const ROUTES: &[Route] = &[
     Route::new("POST", millpond_wire::INGEST_PATH, INGEST, || post(ingest::ingest))
         .about("Stores records.")
         .takes(&[DEFAULTS])
@@ -232,5 +237,5 @@ pub(crate) const ROUTES: &[Route] = &[
 
 /// The routes as a router.
 pub(crate) fn router() -> Router<App> {
-    ROUTES.iter().fold(Router::new(), |router, route| router.route(route.path, (route.handler)()))
+    routes().fold(Router::new(), |router, route| router.route(route.path, (route.handler)()))
 }

@@ -2,7 +2,7 @@
 
 use axum::{body::Body, extract::State, http::HeaderMap, response::Response};
 use millpond_query::{
-    Field, Function, Group, ParseError, Query, SortBy, SortKey, Stats, TimeRange,
+    Field, Function, Group, Query, SortBy, SortKey, Stats, TimeRange, parse_query,
 };
 use millpond_store::{Aggregate, Answer, Order};
 use serde::Deserialize;
@@ -73,16 +73,6 @@ async fn answer(app: &App, caller: &Caller, asked: &QueryParameters) -> Result<R
     }
 }
 
-/// Reads a filter only.
-fn parse_query(text: &str) -> Result<Query, ParseError> {
-    millpond_query::parse(text).map(Query::from)
-}
-
-/// Writes a filter only.
-fn written(query: &Query) -> String {
-    query.filter.to_string()
-}
-
 async fn records(
     app: &App,
     caller: &Caller,
@@ -92,7 +82,7 @@ async fn records(
 ) -> Result<Response, ApiError> {
     let time_max = time_max(asked.timeout_ms.as_ref())?;
     let page = query.limit.map_or(PAGE_RECORDS, |limit| limit.min(PAGE_RECORDS_MAX));
-    let explained = flag("explain", asked.explain.as_ref(), false)?.then(|| written(&query));
+    let explained = flag("explain", asked.explain.as_ref(), false)?.then(|| query.to_string());
     let order = order(&query.sort)?;
     let place = place(asked.cursor.as_ref())?;
     if place.is_some() && matches!(order, Order::Field { .. }) {
@@ -143,7 +133,7 @@ async fn statistics(
         return Err(ApiError::parameter("cursor: statistics have no pages, expected none"));
     }
     has_width(&stats, range)?;
-    let explained = flag("explain", asked.explain.as_ref(), false)?.then(|| written(&query));
+    let explained = flag("explain", asked.explain.as_ref(), false)?.then(|| query.to_string());
     // The query's own limit is what was asked for; only what is cut off beyond that is missing.
     let rows_max =
         number("limit", asked.limit.as_ref(), 1..=STATISTICS_ROWS_MAX, STATISTICS_ROWS_MAX)?;
