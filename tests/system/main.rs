@@ -24,6 +24,7 @@ mod full_disk;
 mod hostile;
 mod ingest;
 mod openapi;
+mod pipes;
 mod program;
 mod query;
 mod raw;

@@ -261,7 +261,7 @@ fn a_search_counts_explains_orders_and_chooses_when_it_is_asked_to() -> Result<(
     ];
     let page = get(&fixture, "/api/v1/logs", &asked)?;
     assert_eq!((&page["total"], &page["total_relation"]), (&json!(20), &json!("exact")));
-    assert_eq!(page["explain"]["query"], "fields.n:>=10");
+    assert_eq!(page["explain"]["query"], "n:>=10");
     assert!(page["explain"]["elapsed_ms"].is_number() && page["explain"]["segments"].is_number());
     let first = &page["logs"][0];
     assert_eq!(first, &json!({ "id": first["id"], "message": "m13", "deep.er": [13] }));

@@ -6,6 +6,7 @@ use millpond_query::{
 };
 use millpond_store::{Aggregate, Answer, Order};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::{
@@ -57,9 +58,13 @@ pub(crate) async fn post_query(
     let asked = {
         let _share = body::reserve(&app.bodies, &headers).await?;
         let bytes = body::read(request, QUERY_BODY_BYTES_MAX).await?;
-        serde_json::from_slice(&bytes).map_err(|error| {
-            ApiError::body(format!("{error}, expected {{\"q\":\"level:error | stats count()\"}}"))
-        })?
+        // An object: Serde would take the values of an array one by one, and an empty array for a query of everything.
+        serde_json::from_slice::<Map<String, Value>>(&bytes)
+            .and_then(|members| QueryParameters::deserialize(Value::Object(members)))
+            .map_err(|error| {
+                let example = r#"{"q":"level:error | stats count()"}"#;
+                ApiError::body(format!("{error}, expected an object such as {example}"))
+            })?
     };
     answer(&app, &caller, &asked).await
 }
@@ -146,7 +151,6 @@ async fn statistics(
         sort: sort(&query.sort, &names)?,
         limit: own_max.min(rows_max + 1),
     };
-    let places = places(&query.fields, &names)?;
     let time_max = time_max(asked.timeout_ms.as_ref())?;
     let start = Instant::now();
     let mut answer: Answer =
@@ -155,9 +159,6 @@ async fn statistics(
     let elapsed = start.elapsed();
     let truncated = answer.rows.num_rows() > rows_max;
     answer.rows = answer.rows.slice(0, answer.rows.num_rows().min(rows_max));
-    if let Some(places) = places {
-        answer.rows = answer.rows.project(&places).map_err(millpond_store::QueryError::from)?;
-    }
     let mut members = vec![("truncated", truncated.into())];
     if let Some(query) = explained {
         members.push(("explain", explain(&answer, &query, elapsed)));
@@ -188,14 +189,6 @@ fn sort(keys: &[SortKey], names: &[String]) -> Result<Vec<(usize, bool)>, ApiErr
         SortBy::Field(field) => column(field, names).map(|place| (place, key.descending)),
     });
     keys.collect()
-}
-
-/// The chosen columns; `None` for all.
-fn places(fields: &[Field], names: &[String]) -> Result<Option<Vec<usize>>, ApiError> {
-    if fields.is_empty() {
-        return Ok(None);
-    }
-    fields.iter().map(|field| column(field, names)).collect::<Result<_, _>>().map(Some)
 }
 
 fn column(field: &Field, names: &[String]) -> Result<usize, ApiError> {
