@@ -1,7 +1,12 @@
 //! What queries cost in the store itself, without HTTP: `cargo run --release -p millpond-store --example query_cost --
-//! LINES_FILE DIRECTORY`. Reads lines of JSON into a new store in the directory, and asks; what is there already stays.
+//! LINES_FILE DIRECTORY [QUERY…]`. Reads lines of JSON (none from `-`) into the store of the directory, and asks.
 
-#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::indexing_slicing, reason = "a measurement may panic")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a measurement may panic"
+)]
 
 use std::{io::BufRead, path::Path, sync::Arc, time::Instant};
 
@@ -89,24 +94,47 @@ async fn main() {
     let started = Instant::now();
     if arguments[1] != "-" {
         load(&store, &project, &arguments[1]).await;
-        println!("loaded: {:.2} s, {:.2} CPU-seconds", started.elapsed().as_secs_f64(), cpu_seconds());
+        println!(
+            "loaded: {:.2} s, {:.2} CPU-seconds",
+            started.elapsed().as_secs_f64(),
+            cpu_seconds()
+        );
     }
     for flushed in [false, true] {
+        if !flushed && arguments[1] == "-" {
+            continue;
+        }
         if flushed {
             store.flush().unwrap();
             println!("flushed: {:.2} CPU-seconds", cpu_seconds());
         }
         let sample = parse_query("service:checkout").unwrap();
-        let request = Rows { filter: sample.filter, range: TimeRange::ALL, order: Order::OldestFirst, after: None, limit: 777 };
+        let request = Rows {
+            filter: sample.filter,
+            range: TimeRange::ALL,
+            order: Order::OldestFirst,
+            after: None,
+            limit: 777,
+        };
         let rows = store.rows(&project, &request).await.unwrap();
         let (_, record) = millpond_store::records(&rows.rows).last().unwrap();
-        let trace = record.text(millpond_record::TextAttribute::TraceId).unwrap_or("none").to_owned();
-        let word = record.message().split(|c: char| !c.is_alphanumeric()).filter(|word| word.contains(|c: char| c.is_ascii_digit())).max_by_key(|word| word.len()).unwrap_or("x1").to_owned();
-        for text in QUERIES {
+        let trace =
+            record.text(millpond_record::TextAttribute::TraceId).unwrap_or("none").to_owned();
+        let word = record
+            .message()
+            .split(|c: char| !c.is_alphanumeric())
+            .filter(|word| word.contains(|c: char| c.is_ascii_digit()))
+            .max_by_key(|word| word.len())
+            .unwrap_or("x1")
+            .to_owned();
+        // Further arguments are queries to ask instead.
+        let own: Vec<&str> = arguments.iter().skip(3).map(String::as_str).collect();
+        for text in if own.is_empty() { QUERIES.as_slice() } else { &own } {
             let text = text.replace("TRACE", &trace).replace("MESSAGEWORD", &word);
             let query = parse_query(&text).unwrap();
             let mut times = Vec::new();
             let mut found = 0;
+            let cpu = cpu_seconds();
             for _ in 0..ROUNDS {
                 let started = Instant::now();
                 found = ask(&store, &project, &query).await;
@@ -114,7 +142,11 @@ async fn main() {
             }
             let first = times[0];
             times.sort_by(f64::total_cmp);
-            println!("{text:44} {found:6} first {first:8.2} median {:8.2} ms", times[ROUNDS / 2]);
+            let cpu_ms = (cpu_seconds() - cpu) * 1e3 / ROUNDS as f64;
+            println!(
+                "{text:44} {found:6} first {first:8.2} median {:8.2} ms, CPU {cpu_ms:6.1} ms",
+                times[ROUNDS / 2]
+            );
         }
     }
 }
