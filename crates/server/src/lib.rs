@@ -40,6 +40,7 @@ use crate::{
     keys::Keys,
     limits::{DECODING_MAX, SHUTDOWN_TIME_MAX},
     run::Queries,
+    stream::{Bounds, Hubs},
 };
 
 /// How a server is started.
@@ -80,6 +81,7 @@ pub(crate) struct App {
     store: Arc<dyn Store>,
     keys: Arc<Keys>,
     queries: Arc<Queries>,
+    hubs: Arc<Hubs>,
     bodies: Arc<Semaphore>,
     decoding: Arc<Semaphore>,
     ending: watch::Receiver<bool>,
@@ -111,6 +113,7 @@ impl Server {
         let first_key = keys::first_key(&keys, clock::now())?;
         let (end, ending) = watch::channel(false);
         let app = App {
+            hubs: Arc::new(Hubs::new(Arc::clone(&engine) as Arc<dyn Store>, Bounds::default())),
             store: Arc::clone(&engine) as Arc<dyn Store>,
             keys: Arc::new(Keys::new(keys)),
             queries: Arc::new(Queries::start()?),
@@ -155,7 +158,13 @@ impl Server {
             stop.await;
             end.send_replace(true);
         };
-        let serving = axum::serve(listener, router(app)).with_graceful_shutdown(told).into_future();
+        let hubs = Arc::clone(&app.hubs);
+        let serving = async move {
+            axum::serve(listener, router(app)).with_graceful_shutdown(told).await?;
+            // A connection that became a WebSocket is no request any more.
+            hubs.left().await;
+            Ok::<_, io::Error>(())
+        };
         tokio::pin!(serving);
         let served = tokio::select! {
             served = &mut serving => served,

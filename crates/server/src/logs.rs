@@ -15,10 +15,7 @@ use axum::{
 use millpond_query::{
     Comparison, Condition, Cursor, Field, Filter, Group, Interval, Stats, Test, TimeRange, parse,
 };
-use millpond_record::{
-    Level, LogRecord, Severity, TextAttribute, Timestamp,
-    json::{write_string, write_u64},
-};
+use millpond_record::{Level, LogRecord, Severity, TextAttribute, Timestamp, json::write_string};
 use millpond_store::{Aggregate, Answer, Order, Rows, records};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
@@ -341,13 +338,4 @@ fn values(rows: &RecordBatch, name: &str) -> Vec<Value> {
     let values = rows.column(0).as_string::<i32>();
     let counts = rows.column(1).as_primitive::<Int64Type>().values();
     values.iter().zip(counts).map(|(value, count)| json!({ name: value, "count": count })).collect()
-}
-
-/// A server-sent event for a record, its id being the record's sequence.
-pub(crate) fn write_event(out: &mut String, cursor: Cursor, record: &LogRecord<'_>) {
-    out.push_str("id: ");
-    write_u64(out, cursor.sequence);
-    out.push_str("\ndata: ");
-    write_record(out, cursor, record);
-    out.push_str("\n\n");
 }
