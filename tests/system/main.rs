@@ -26,3 +26,5 @@ mod query;
 mod raw;
 mod sdk;
 mod stream;
+mod tails;
+mod websocket;
