@@ -16,7 +16,7 @@ use std::convert::Infallible;
 
 use axum::{
     body::Body,
-    extract::{FromRequestParts, Query, Request, State, ws::WebSocketUpgrade},
+    extract::{FromRequestParts, Request, State, ws::WebSocketUpgrade},
     http::{
         HeaderMap, HeaderValue, StatusCode,
         header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName, UPGRADE},
@@ -83,7 +83,8 @@ pub(crate) async fn stream(State(app): State<App>, request: Request) -> Result<R
 async fn viewer(parts: &mut Parts, app: &App) -> Result<Caller, ApiError> {
     let named = parts.headers.contains_key(API_KEY) || parts.headers.contains_key(AUTHORIZATION);
     if !named
-        && let Ok(Query(Token { token })) = Query::try_from_uri(&parts.uri)
+        && let Ok(Token { token }) =
+            serde_html_form::from_str(parts.uri.query().unwrap_or_default())
         && let Ok(mut key) = HeaderValue::try_from(token)
     {
         key.set_sensitive(true);

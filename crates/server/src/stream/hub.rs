@@ -28,7 +28,8 @@ use crate::{
     error::ApiError,
     limits::{
         HEARTBEAT, STREAM_BATCH_BYTES, STREAM_BEHIND_MAX, STREAM_PAGE_BYTES, STREAM_PAGE_RECORDS,
-        STREAM_PAGE_RECORDS_MAX, STREAM_PAUSE, STREAM_RING_BYTES_MAX, STREAMS_MAX,
+        STREAM_PAGE_RECORDS_MAX, STREAM_PAUSE, STREAM_READS_MAX, STREAM_RING_BYTES_MAX,
+        STREAMS_MAX,
     },
     run::Abort,
 };
@@ -78,12 +79,15 @@ pub(crate) struct Hubs {
     pub(super) bounds: Bounds,
     by_project: Mutex<HashMap<Project, Weak<Hub>>>,
     places: Arc<Semaphore>,
+    /// For pages of the store that tails read by themselves.
+    pub(super) turns: Arc<Semaphore>,
 }
 
 impl Hubs {
     pub(crate) fn new(store: Arc<dyn Store>, bounds: Bounds) -> Self {
         let places = Arc::new(Semaphore::new(STREAMS_MAX as usize));
-        Self { store, bounds, by_project: Mutex::default(), places }
+        let turns = Arc::new(Semaphore::new(STREAM_READS_MAX));
+        Self { store, bounds, by_project: Mutex::default(), places, turns }
     }
 
     /// A place for one more tail.

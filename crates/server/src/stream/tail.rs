@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use futures::{FutureExt, future::BoxFuture};
 use millpond_query::Filter;
-use millpond_store::{Answer, Project, Store};
+use millpond_store::{Answer, Project, Rows, Store};
 use tokio::{
-    sync::{OwnedSemaphorePermit, watch},
-    time::{Instant, sleep_until},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::{
@@ -99,6 +99,7 @@ impl Tail {
                 store: Arc::clone(&app.store),
                 queries: Arc::clone(&app.queries),
                 project: caller.project.clone(),
+                turns: Arc::clone(&app.hubs.turns),
             },
             bounds: app.hubs.bounds,
             guard: Guard {
@@ -241,12 +242,25 @@ struct Source {
     store: Arc<dyn Store>,
     queries: Arc<Queries>,
     project: Project,
+    turns: Arc<Semaphore>,
 }
 
 impl Source {
-    async fn rows(self, request: millpond_store::Rows) -> Result<Answer, ApiError> {
-        let Self { store, queries, project } = self;
-        queries.run(async move { store.rows(&project, &request).await }).await
+    /// Reads a page when its turn comes. A server that is busy is asked again: a tail has time.
+    async fn rows(self, request: Rows) -> Result<Answer, ApiError> {
+        loop {
+            // Never closed.
+            let turn = self.turns.acquire().await;
+            let (store, project, request) =
+                (Arc::clone(&self.store), self.project.clone(), request.clone());
+            let answer =
+                self.queries.run(async move { store.rows(&project, &request).await }).await;
+            drop(turn);
+            match answer {
+                Err(error) if error.is_overloaded() => sleep(HEARTBEAT).await,
+                answer => return answer,
+            }
+        }
     }
 }
 

@@ -17,8 +17,10 @@ use tokio::{
 
 use super::{tail::Over, *};
 use crate::{
-    keys::{Key, KeyFile, Keys},
+    administration::Administration,
+    keys::{Found, Key, KeyFile, Keys, NewKey},
     run::Queries,
+    usage::Usage,
 };
 
 const SMALL: Bounds = Bounds {
@@ -54,13 +56,17 @@ impl World {
         let engine = Arc::new(EmbeddedStore::open(folder.path()).unwrap());
         let keys = KeyFile::new(folder.path());
         let now = Timestamp::from_nanos(0);
-        let (_, key) = keys.create(project("ours"), "test", &Scope::ALL, now).unwrap();
+        let (secret, _) = keys.create(NewKey::first(project("ours")), now).unwrap();
+        let known = Keys::new(keys.clone());
+        let Ok(Found::Good(key)) = known.find(&secret, now) else { panic!("no key") };
         let (end, ending) = watch::channel(false);
         let store = Arc::clone(&engine) as Arc<dyn Store>;
         let app = App {
             hubs: Arc::new(Hubs::new(Arc::clone(&store), bounds)),
             store,
-            keys: Arc::new(Keys::new(keys.clone())),
+            keys: Arc::new(known),
+            usage: Arc::new(Usage::open(folder.path())),
+            administration: Arc::new(Administration::new(folder.path())),
             queries: Arc::new(Queries::start().unwrap()),
             bodies: Arc::new(Semaphore::new(1)),
             decoding: Arc::new(Semaphore::new(1)),
@@ -320,7 +326,7 @@ fn a_stream_ends_with_its_key_and_with_the_server() {
     world.end.send_replace(true);
     assert!(matches!(until_over(&mut tail), Over::Closing));
     world.end.send_replace(false);
-    world.keys.revoke(&world.key.id, Timestamp::from_nanos(1)).unwrap();
+    world.keys.revoke(&world.key.entry.id, Timestamp::from_nanos(1)).unwrap();
     assert!(matches!(until_over(&mut other), Over::KeyInvalid));
 }
 
