@@ -19,6 +19,7 @@
 //! - log files whose rows are all in segments: read over, removed after the next flush.
 
 mod batch;
+mod clock;
 mod engine;
 mod files;
 mod hot;
