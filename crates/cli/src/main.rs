@@ -1,5 +1,6 @@
 //! The program `millpond`.
 
+mod data;
 mod key;
 mod read;
 mod remote;
@@ -25,6 +26,12 @@ enum Command {
     /// Make, list and revoke keys, on the data directory of a server that may be running.
     #[command(subcommand)]
     Key(key::Command),
+    /// Look whether the data of a stopped server is whole: one line for each problem, exit code 1 if there are any.
+    Check(data::Arguments),
+    /// Put aside what can't be read of the data of a stopped server, so that it starts with the rest. Deletes nothing.
+    Repair(data::Arguments),
+    /// Copy the data of a server that may be running.
+    Backup(data::BackupArguments),
     /// Find records, newest first.
     Query(read::QueryArguments),
     /// Show records as they are stored.
@@ -35,6 +42,9 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Key(command) => key::run(command),
+        Command::Check(arguments) => data::check(&arguments),
+        Command::Repair(arguments) => data::repair(&arguments),
+        Command::Backup(arguments) => data::backup(&arguments),
         Command::Query(arguments) => read::query(&arguments),
         Command::Tail(arguments) => read::tail(&arguments),
     };

@@ -20,7 +20,7 @@ mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::Permissions,
+    fs::{Permissions, TryLockError},
     io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -38,6 +38,7 @@ use millpond_record::Timestamp;
 use millpond_wire::IdempotencyKey;
 use tokio::sync::{oneshot, watch};
 
+pub(crate) use self::recover::{files_below, unnamed_segments};
 use self::{
     merge::When,
     recover::{recover, remove_unnamed_segments},
@@ -229,14 +230,7 @@ impl EmbeddedStore {
         fs::create_dir_all(directory.join("wal"))?;
         fs::create_dir_all(directory.join("segments"))?;
         files::sync_directory(directory)?;
-        let lock_file = File::create(directory.join("lock"))?;
-        match lock_file.file().try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => {
-                return Err(OpenError::InUse(directory.to_owned()));
-            }
-            Err(std::fs::TryLockError::Error(error)) => return Err(error.into()),
-        }
+        let lock_file = lock_directory(directory)?;
         let manifest = recover::manifest(directory)?;
         remove_unnamed_segments(&directory.join("segments"), &manifest)?;
         let mut state = State::from_manifest(manifest, &directory.join("segments"));
@@ -347,13 +341,13 @@ impl EmbeddedStore {
 
     /// What is wrong, in words for the operator.
     pub(crate) fn complaints(&self) -> Vec<String> {
-        let damages =
-            self.shared.recovery.damages.iter().filter(|damage| !damage.torn_tail).map(|damage| {
-                format!(
-                    "log {:?}: {} bytes at {} could not be read",
-                    damage.path, damage.bytes, damage.offset
-                )
-            });
+        let damages = self
+            .shared
+            .recovery
+            .damages
+            .iter()
+            .filter(|damage| !damage.torn_tail)
+            .map(|damage| damage.to_string());
         let mut complaints: Vec<String> = damages.collect();
         let (segments, append_trouble, flush_trouble, maintenance_trouble) = {
             let state = lock(&self.shared.state);
@@ -388,6 +382,16 @@ impl EmbeddedStore {
 impl Drop for EmbeddedStore {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+/// Takes a data directory for this process, as long as the file is held.
+pub(crate) fn lock_directory(directory: &Path) -> Result<File, OpenError> {
+    let file = File::create(directory.join("lock"))?;
+    match file.file().try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(directory.to_owned())),
+        Err(TryLockError::Error(error)) => Err(error.into()),
     }
 }
 

@@ -18,7 +18,9 @@
 //! - segment files that the manifest does not name yet: removed at the next start, their rows are in the log;
 //! - log files whose rows are all in segments: read over, removed after the next flush.
 
+mod backup;
 mod batch;
+mod check;
 mod clock;
 mod engine;
 mod files;
@@ -29,20 +31,25 @@ mod manifest;
 mod matches;
 mod project;
 mod records;
+mod repair;
 mod schema;
 mod search;
 mod segment;
+mod sequences;
 mod store;
 mod template;
 mod wal;
 
+pub use backup::{BackedUp, backup};
 pub use batch::{Batch, BatchBuilder};
+pub use check::{Checked, check};
 pub use engine::{EmbeddedStore, OpenError, Options, Recovery};
 pub use files::replace as replace_file;
 pub use manifest::ManifestError;
 pub use matches::Matcher;
 pub use project::{Project, ProjectError};
 pub use records::records;
+pub use repair::{RepairError, repair};
 pub use schema::{column, schema};
 pub use store::{
     Aggregate, Answer, AppendError, Appended, Explain, Order, ProjectInfo, QueryError, Retention,

@@ -24,10 +24,15 @@ use std::{
     path::Path,
 };
 
+use arrow::{
+    array::{AsArray, RecordBatch},
+    compute,
+    datatypes::{TimestampNanosecondType, UInt64Type},
+};
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
 
-use crate::{Retention, files, idempotency::Client, project::Project};
+use crate::{Retention, files, idempotency::Client, project::Project, schema::place};
 
 /// The format that is written. A store with a newer one is not opened.
 pub(crate) const FORMAT_VERSION: u32 = 2;
@@ -61,7 +66,7 @@ pub(crate) struct ProjectEntry {
 }
 
 /// What the manifest says of one segment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SegmentEntry {
     /// Path below the directory of segments: `project/day/number.parquet`.
     pub(crate) file: String,
@@ -79,6 +84,18 @@ impl SegmentEntry {
     /// The number in the file's name, unique in the store.
     pub(crate) fn number(&self) -> Option<u64> {
         file_number(Path::new(&self.file))
+    }
+
+    /// With what it says of its rows taken from them.
+    pub(crate) fn describing(mut self, rows: &RecordBatch) -> Self {
+        let times = rows.column(place::TIME).as_primitive::<TimestampNanosecondType>();
+        let sequences = rows.column(place::SEQUENCE).as_primitive::<UInt64Type>();
+        self.rows = rows.num_rows() as u64;
+        self.time_min = compute::min(times).unwrap_or_default();
+        self.time_max = compute::max(times).unwrap_or_default();
+        self.sequence_min = compute::min(sequences).unwrap_or_default();
+        self.sequence_max = compute::max(sequences).unwrap_or_default();
+        self
     }
 
     /// The day (UTC) of its rows, as in the path.
@@ -144,6 +161,12 @@ impl Manifest {
             next_segment: 1,
             ..Self::default()
         }
+    }
+
+    /// Whether a file that it does not name is what a crash left, and nobody's loss.
+    pub(crate) fn is_leftover(&self, path: &Path) -> bool {
+        file_number(path)
+            .is_some_and(|number| number >= self.next_segment || self.disposable.contains(&number))
     }
 
     /// Writes the manifest; when this returns, it is durable.

@@ -29,6 +29,7 @@
 //! promised; anything else is damage, and everything around it is kept.
 
 use std::{
+    fmt,
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -59,6 +60,11 @@ pub(crate) struct Frame {
     pub(crate) project: Project,
     pub(crate) key: Option<IdempotencyKey>,
     pub(crate) payload: Payload,
+}
+
+/// A log file that holds these frames.
+pub(crate) fn file(frames: &[u8]) -> Vec<u8> {
+    [FILE_MAGIC, frames].concat()
 }
 
 /// Appends a frame to `out`.
@@ -167,6 +173,13 @@ pub struct Damage {
     pub bytes: u64,
     /// Whether they are a frame at the end of the file that a crash cut off, promised to nobody.
     pub torn_tail: bool,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, offset, bytes, .. } = self;
+        write!(f, "log {path:?}: {bytes} bytes at {offset} could not be read")
+    }
 }
 
 /// Lists the log files of a directory in their order.

@@ -12,7 +12,7 @@ use fs_err as fs;
 use super::{OpenError, Recovery, State, change::remove};
 use crate::{
     batch::{ReplayError, replay},
-    manifest::{self, Manifest, ManifestError},
+    manifest::{Manifest, ManifestError},
     wal::{self, Damage, Frame, WalFile},
 };
 
@@ -36,10 +36,7 @@ pub(super) fn manifest(directory: &Path) -> Result<Manifest, ManifestError> {
 /// not ours, or a riddle, and stays.
 pub(super) fn remove_unnamed_segments(segments: &Path, manifest: &Manifest) -> io::Result<()> {
     for path in unnamed_segments(segments, manifest)? {
-        let leftover = manifest::file_number(&path).is_some_and(|number| {
-            number >= manifest.next_segment || manifest.disposable.contains(&number)
-        });
-        if leftover {
+        if manifest.is_leftover(&path) {
             tracing::info!(?path, "removing a segment file that does not count");
             remove(&path)?;
         } else {
