@@ -23,6 +23,8 @@ mod batch;
 mod check;
 mod clock;
 mod engine;
+#[doc(hidden)]
+pub mod faults;
 mod files;
 mod hot;
 mod idempotency;

@@ -99,3 +99,9 @@ pub fn copy(from: &Path, to: &Path) {
         }
     }
 }
+
+/// A directory in memory where there is one: for tests that sync thousands of times and cut no power.
+pub fn quick_directory() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
+}
