@@ -17,7 +17,7 @@ use millpond_store::{EmbeddedStore, backup, check};
 use support::{append, files, messages};
 
 fn record(number: u64) -> String {
-    let day = 1 + number % 3;
+    let day = 1 + number % 9;
     format!(r#"{{"time":"2026-01-{day:02}T12:00:00Z","message":"{number}"}}"#)
 }
 
@@ -39,11 +39,21 @@ async fn a_copy_made_while_everything_goes_on_has_all_that_was_stored_before_onc
         })
     };
     let keeper = {
-        let (store, stop) = (Arc::clone(&store), Arc::clone(&stop));
+        let (store, acknowledged, stop) =
+            (Arc::clone(&store), Arc::clone(&acknowledged), Arc::clone(&stop));
         tokio::task::spawn_blocking(move || {
-            while !stop.load(SeqCst) {
+            for round in 0.. {
                 store.flush().unwrap();
-                store.merge().unwrap();
+                if round % 4 == 0 {
+                    store.merge().unwrap();
+                }
+                let flushed = acknowledged.load(SeqCst);
+                while acknowledged.load(SeqCst) < flushed + 10 {
+                    if stop.load(SeqCst) {
+                        return;
+                    }
+                    std::thread::yield_now();
+                }
             }
         })
     };
