@@ -81,7 +81,7 @@ use crate::{
     files,
     filters::{self, PageFilters, value_key, word_key},
     limits::{PAGE_ROWS, ROW_GROUP_ROWS, TEMPLATES_MAX},
-    manifest::SegmentEntry,
+    manifest::{SegmentEntry, segment_file},
     project::Project,
     schema::{column, place, schema},
     shred::{self, FieldColumn, Kind, shred},
@@ -525,8 +525,7 @@ fn sorted(columns: &[usize]) -> Vec<usize> {
 pub(crate) fn sort(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let times = rows.column(place::TIME).as_primitive::<TimestampNanosecondType>().values();
     let sequences = rows.column(place::SEQUENCE).as_primitive::<UInt64Type>().values();
-    if times.is_sorted() {
-        // Sequences ascend within a chunk, so equal times are in order as well.
+    if times.iter().zip(sequences).is_sorted() {
         return Ok(rows.clone());
     }
     let mut order: Vec<u32> = (0..u32::try_from(rows.num_rows()).unwrap_or(u32::MAX)).collect();
@@ -562,7 +561,7 @@ pub(crate) fn write(
     number: u64,
     rows: &RecordBatch,
 ) -> Result<SegmentEntry, SegmentError> {
-    let file_name = format!("{project}/{day}/{number:012}.parquet");
+    let file_name = segment_file(project, day, number);
     let path = directory.join(&file_name);
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
