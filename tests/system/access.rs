@@ -1,13 +1,14 @@
 //! Who may ask what: keys, projects, one server per data directory.
 
-use std::{fs, time::Duration};
+use std::{collections::HashSet, fs, path::Path, time::Duration};
 
 use anyhow::{Context, Result};
 use millpond_system_tests::wait_for;
 
 use crate::fixture::{Fixture, event, event_ids, printed_key};
 
-const ROUTES: [(&str, &str); 7] = [
+/// Every route but `/health`, some with an example for what stands in their path.
+const ROUTES: [(&str, &str); 18] = [
     ("POST", "/api/v1/ingest"),
     ("POST", "/api/v1/flows"),
     ("GET", "/api/v1/key"),
@@ -15,21 +16,103 @@ const ROUTES: [(&str, &str); 7] = [
     ("GET", "/api/v1/logs/trace/4bf92f3577b34da6a3ce929d0e0e4736"),
     ("GET", "/api/v1/logs/aggregated"),
     ("GET", "/api/v1/logs/stream"),
+    ("GET", "/api/v1/admin/keys"),
+    ("POST", "/api/v1/admin/keys"),
+    ("PATCH", "/api/v1/admin/keys/k_00000000"),
+    ("DELETE", "/api/v1/admin/keys/k_00000000"),
+    ("POST", "/api/v1/admin/keys/k_00000000/rotate"),
+    ("GET", "/api/v1/admin/project"),
+    ("PATCH", "/api/v1/admin/project"),
+    ("DELETE", "/api/v1/admin/project"),
+    ("GET", "/api/v1/admin/projects"),
+    ("POST", "/api/v1/admin/projects"),
+    ("GET", "/api/v1/admin/audit"),
 ];
 
 #[test]
-fn every_route_but_health_needs_a_key() -> Result<()> {
+fn no_route_is_missing_in_the_table_of_routes() -> Result<()> {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/server/src");
+    let mut routed = 0;
+    for file in ["lib.rs", "admin.rs"] {
+        routed += fs::read_to_string(sources.join(file))?.matches(".route(").count();
+    }
+    let paths: HashSet<&str> = ROUTES.iter().map(|(_, path)| *path).collect();
+    assert_eq!(routed, paths.len() + 1, "a route is not in ROUTES; it holds all but /health");
+    Ok(())
+}
+
+#[test]
+fn every_route_but_health_needs_a_key_that_is_still_good() -> Result<()> {
     let fixture = Fixture::start()?;
+    let (revoked, id) = fixture.new_key(&["--server-key"])?;
+    fixture.key(&["revoke", &id])?;
+    let (expired, _) = fixture.new_key(&["--server-key", "--expires", "1s"])?;
+    let (replaced, id) = fixture.new_key(&["--server-key"])?;
+    fixture.key(&["rotate", &id, "--grace", "0s"])?;
+    for (api, code) in [(&expired, "expired_key"), (&replaced, "expired_key")] {
+        let refused = wait_for(Duration::from_secs(30), || {
+            Ok((api.get("/api/v1/key", &[])?.code() == code).then_some(()))
+        })?;
+        refused.context("the key is good for ever")?;
+    }
     for (method, path) in ROUTES {
         let none = fixture.api.bare(method, path, &[])?;
         assert_eq!((none.status, none.code()), (401, "missing_key"), "{method} {path}");
-        for header in [("X-API-Key", "mp_wrong"), ("Authorization", "Bearer mp_wrong")] {
-            let wrong = fixture.api.bare(method, path, &[header])?;
-            assert_eq!((wrong.status, wrong.code()), (401, "invalid_key"), "{method} {path}");
+        for (key, code) in [
+            ("mp_wrong", "invalid_key"),
+            (revoked.key(), "invalid_key"),
+            (expired.key(), "expired_key"),
+            (replaced.key(), "expired_key"),
+        ] {
+            let bearer = format!("Bearer {key}");
+            for header in [("X-API-Key", key), ("Authorization", bearer.as_str())] {
+                let refused = fixture.api.bare(method, path, &[header])?;
+                assert_eq!((refused.status, refused.code()), (401, code), "{method} {path}");
+            }
         }
     }
     let health = fixture.api.bare("GET", "/health", &[])?;
     assert_eq!((health.status, &health.body["status"]), (200, &"ok".into()));
+    Ok(())
+}
+
+#[test]
+fn no_route_tells_the_key_of_another_project_anything() -> Result<()> {
+    let fixture = Fixture::start()?;
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let mut ours = event("secret-record");
+    ours["trace_id"] = trace.into();
+    fixture.api.ingest(&[ours], None)?.succeeded()?;
+    let (_, id) = fixture.new_key(&["--name", "secret-name"])?;
+    let (other, _) = fixture.new_key(&["--project", "other", "--scopes", "ingest,query,admin"])?;
+    accepted_soon(&other)?;
+    let header = [("X-API-Key", other.key())];
+    let asked = |method: &str, path: &str| -> Result<(u16, String)> {
+        let reply = other.bare(method, path, &header)?;
+        assert!(!reply.text.contains("secret-"), "{method} {path}: {}", reply.text);
+        Ok((reply.status, reply.text))
+    };
+    // The live stream never ends; another test reads it.
+    for (method, path) in ROUTES.into_iter().filter(|(_, path)| !path.ends_with("/stream")) {
+        asked(method, path)?;
+        let theirs = path.replace("k_00000000", &id);
+        if theirs != path {
+            // A key that is someone else's is answered like one that does not exist.
+            let (none, theirs) = (asked(method, path)?, asked(method, &theirs)?);
+            assert_eq!(theirs.0, 404, "{method} {path}");
+            assert_eq!(none.1.replace("k_00000000", &id), theirs.1, "{method} {path}");
+        }
+        if path.starts_with("/api/v1/admin/") {
+            // A project that exists is refused like one that does not.
+            let of_others = ["default", "nobody"]
+                .map(|name| asked(method, &format!("{path}?project={name}&confirm={name}")));
+            let [exists, none] = of_others;
+            let (exists, none) = (exists?, none?);
+            assert!((400..500).contains(&exists.0), "{method} {path}: {exists:?}");
+            assert_eq!(exists.1.replace("default", "nobody"), none.1, "{method} {path}");
+        }
+    }
+    assert_eq!(event_ids(&fixture.api.all(&[])?), ["secret-record"]);
     Ok(())
 }
 
@@ -145,7 +228,7 @@ fn a_second_server_on_the_same_data_directory_refuses_and_says_why() -> Result<(
 }
 
 /// A key that was created beside a running server is known to it soon.
-fn accepted_soon(api: &millpond_system_tests::Api) -> Result<()> {
+pub(crate) fn accepted_soon(api: &millpond_system_tests::Api) -> Result<()> {
     let accepted = wait_for(Duration::from_secs(30), || {
         Ok((api.get("/api/v1/logs", &[])?.status == 200).then_some(()))
     })?;

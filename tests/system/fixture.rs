@@ -42,6 +42,14 @@ impl Fixture {
         Ok(Self { folder, server: serve.start()?, api })
     }
 
+    /// A key that `millpond key create …` makes, known to the server; its id comes with it.
+    pub(crate) fn new_key(&self, arguments: &[&str]) -> Result<(Api, String)> {
+        let created = self.key(&[&["create"], arguments].concat())?;
+        let id = created.split_whitespace().skip_while(|word| *word != "id").nth(1);
+        let id = id.context("no id was printed")?.trim_end_matches(',').to_owned();
+        Ok((self.api.with_key(&printed_key(&created)?), id))
+    }
+
     /// `millpond key …` on this server's data directory.
     pub(crate) fn key(&self, arguments: &[&str]) -> Result<String> {
         let mut command = Command::new(built_program("millpond")?);

@@ -14,6 +14,8 @@
 #![expect(clippy::print_stdout, reason = "the test runner shows it when the test fails")]
 
 mod access;
+mod access_admin;
+mod access_limits;
 mod crash;
 mod damage;
 mod exactly_once;

@@ -1,10 +1,13 @@
 //! The program `millpond`.
 
+mod administrator;
 mod key;
+mod project;
 mod read;
 mod remote;
 mod render;
 mod serve;
+mod size;
 
 use std::process::ExitCode;
 
@@ -22,9 +25,12 @@ struct Arguments {
 enum Command {
     /// Run the server.
     Serve(serve::Arguments),
-    /// Make, list and revoke keys, on the data directory of a server that may be running.
+    /// Make, list, change, rotate and revoke keys, on a data directory or through a running server.
     #[command(subcommand)]
     Key(key::Command),
+    /// Make, list and delete projects, and say what they keep.
+    #[command(subcommand)]
+    Project(project::Command),
     /// Find records, newest first.
     Query(read::QueryArguments),
     /// Show records as they are stored.
@@ -35,6 +41,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Key(command) => key::run(command),
+        Command::Project(command) => project::run(command),
         Command::Query(arguments) => read::query(&arguments),
         Command::Tail(arguments) => read::tail(&arguments),
     };

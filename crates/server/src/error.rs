@@ -9,7 +9,11 @@ use millpond_protocols::BodyError;
 use millpond_store::{AppendError, QueryError};
 use serde::Serialize;
 
-use crate::limits::{RETRY_OVERLOADED_SECONDS, RETRY_STORAGE_SECONDS};
+use crate::{
+    administration::AdministrationError,
+    keys::KeysError,
+    limits::{RETRY_OVERLOADED_SECONDS, RETRY_STORAGE_SECONDS},
+};
 
 /// An error as the client gets it.
 #[derive(Debug)]
@@ -54,6 +58,11 @@ impl ApiError {
     pub(crate) fn overloaded(message: impl Into<String>) -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "overloaded", message)
             .retry_after(RETRY_OVERLOADED_SECONDS)
+    }
+
+    /// A key does more than it may; `seconds` from now it may go on.
+    pub(crate) fn limited(code: &'static str, message: impl Into<String>, seconds: u64) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, code, message).retry_after(seconds)
     }
 
     pub(crate) fn internal(message: impl Into<String>) -> Self {
@@ -126,5 +135,26 @@ impl From<QueryError> for ApiError {
 impl From<millpond_query::ParseError> for ApiError {
     fn from(error: millpond_query::ParseError) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_query", error.to_string())
+    }
+}
+
+impl From<AdministrationError> for ApiError {
+    fn from(error: AdministrationError) -> Self {
+        use AdministrationError::{Keys, Store};
+        let message = error.to_string();
+        match error {
+            Keys(KeysError::Unknown(_)) => Self::new(StatusCode::NOT_FOUND, "not_found", message),
+            Keys(KeysError::Invalid(_)) => Self::body(message),
+            Keys(KeysError::Revoked(_)) => Self::new(StatusCode::CONFLICT, "key_revoked", message),
+            Keys(KeysError::TooMany(_)) => {
+                Self::new(StatusCode::CONFLICT, "too_many_keys", message)
+            }
+            Keys(KeysError::ProjectExists(_)) => {
+                Self::new(StatusCode::CONFLICT, "project_exists", message)
+            }
+            Store(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage_failed", message)
+                .retry_after(RETRY_STORAGE_SECONDS),
+            _ => Self::internal(message),
+        }
     }
 }

@@ -69,3 +69,30 @@ pub(crate) const SHUTDOWN_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// How old the server's view of the key file may be; a revoked key works no longer than that.
 pub(crate) const KEYS_AGE_MAX: Duration = Duration::from_secs(1);
+
+/// Longest name of a key, in characters.
+pub(crate) const KEY_NAME_CHARACTERS_MAX: usize = 100;
+
+/// Most keys of a project, revoked ones counted: the file is read as a whole, and a thousand take half a megabyte.
+pub(crate) const PROJECT_KEYS_MAX: usize = 1000;
+
+/// How long the secret before a rotation works unless told otherwise: a day to bring the new one everywhere.
+pub(crate) const GRACE_NANOS: i64 = 24 * 3_600_000_000_000;
+
+/// How long the secret before a rotation may work at most: 30 days.
+pub(crate) const GRACE_NANOS_MAX: i64 = 30 * GRACE_NANOS;
+
+/// How often what keys did is written down; a crash forgets no more than that.
+pub(crate) const USAGE_SAVED_EVERY: Duration = Duration::from_secs(60);
+
+/// How much of the audit log is looked at, from its end: 8 MiB are about 40,000 acts.
+pub(crate) const AUDIT_BYTES_READ: u64 = 8 << 20;
+
+/// Acts of the audit log that are given at once.
+pub(crate) const AUDIT_ENTRIES_MAX: usize = 1000;
+
+/// Acts of the audit log unless told otherwise.
+pub(crate) const AUDIT_ENTRIES: usize = 100;
+
+/// Largest body of a request to administer, in bytes: every member at its longest takes a tenth of it.
+pub(crate) const ADMIN_BODY_BYTES_MAX: usize = 16 << 10;

@@ -33,10 +33,13 @@ use tokio::sync::{oneshot, watch};
 
 use self::recover::{recover, remove_unnamed_segments};
 use crate::{
-    AppendError, Appended, Batch, Project, files,
+    AppendError, Appended, Batch, Project,
+    aggregate::Memory,
+    cache::Cache,
+    files,
     hot::{self, Chunk},
     idempotency::Table,
-    limits::{COMMITS_WAITING_MAX, HOT_BYTES_MAX, MEMORY_BYTES},
+    limits::{CACHE_SHARE, COMMITS_WAITING_MAX, HOT_BYTES_MAX, MEMORY_BYTES, QUERY_SHARE},
     manifest::{Manifest, ManifestError},
     segment::Segment,
     wal::{self, Damage, WalFile},
@@ -88,6 +91,8 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct EmbeddedStore {
     pub(crate) shared: Arc<Shared>,
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) query_memory: Arc<Memory>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     commits: SyncSender<Message>,
 }
@@ -200,7 +205,6 @@ impl EmbeddedStore {
                 files::sync_directory(parent)?;
             }
         }
-        let _ = options;
         fs::create_dir_all(directory.join("wal"))?;
         fs::create_dir_all(directory.join("segments"))?;
         files::sync_directory(directory)?;
@@ -232,7 +236,9 @@ impl EmbeddedStore {
             spawn("log", Arc::clone(&shared), move |shared| shared.run_log(&waiting))?,
             spawn("flush", Arc::clone(&shared), |shared| shared.run_flush())?,
         ];
-        Ok(Self { shared, threads: Mutex::new(threads.into()), commits })
+        let cache = Arc::new(Cache::new(options.memory_bytes / CACHE_SHARE));
+        let query_memory = Arc::new(Memory::new(options.memory_bytes / QUERY_SHARE));
+        Ok(Self { shared, cache, query_memory, threads: Mutex::new(threads.into()), commits })
     }
 
     /// What was found when the store was opened.

@@ -18,21 +18,31 @@
 //! - segment files that the manifest does not name yet: removed at the next start, their rows are in the log;
 //! - log files whose rows are all in segments: read over, removed after the next flush.
 
+mod aggregate;
 mod batch;
+mod cache;
+mod columns;
 mod engine;
 mod files;
+mod filters;
 mod hot;
 mod idempotency;
 mod limits;
 mod manifest;
 mod matches;
+mod parallel;
 mod project;
 mod records;
+mod rows;
 mod schema;
 mod search;
 mod segment;
+mod select;
+mod shred;
 mod store;
 mod template;
+mod unit;
+mod values;
 mod wal;
 
 pub use batch::{Batch, BatchBuilder};
