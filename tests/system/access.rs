@@ -8,7 +8,7 @@ use millpond_system_tests::wait_for;
 use crate::fixture::{Fixture, event, event_ids, printed_key};
 
 /// Every route but `/health`, some with an example for what stands in their path.
-const ROUTES: [(&str, &str); 18] = [
+const ROUTES: [(&str, &str); 19] = [
     ("POST", "/api/v1/ingest"),
     ("POST", "/api/v1/flows"),
     ("GET", "/api/v1/key"),
@@ -16,6 +16,7 @@ const ROUTES: [(&str, &str); 18] = [
     ("GET", "/api/v1/logs/trace/4bf92f3577b34da6a3ce929d0e0e4736"),
     ("GET", "/api/v1/logs/aggregated"),
     ("GET", "/api/v1/logs/stream"),
+    ("POST", "/api/v1/sql"),
     ("GET", "/api/v1/admin/keys"),
     ("POST", "/api/v1/admin/keys"),
     ("PATCH", "/api/v1/admin/keys/k_00000000"),

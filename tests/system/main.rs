@@ -27,4 +27,5 @@ mod program;
 mod query;
 mod raw;
 mod sdk;
+mod sql;
 mod stream;

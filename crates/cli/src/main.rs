@@ -8,6 +8,7 @@ mod remote;
 mod render;
 mod serve;
 mod size;
+mod sql;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,8 @@ enum Command {
     Project(project::Command),
     /// Find records, newest first.
     Query(read::QueryArguments),
+    /// Ask in SQL.
+    Sql(sql::Arguments),
     /// Show records as they are stored.
     Tail(read::TailArguments),
 }
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Command::Key(command) => key::run(command),
         Command::Project(command) => project::run(command),
         Command::Query(arguments) => read::query(&arguments),
+        Command::Sql(arguments) => sql::run(&arguments),
         Command::Tail(arguments) => read::tail(&arguments),
     };
     match done {

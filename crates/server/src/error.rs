@@ -38,7 +38,7 @@ impl ApiError {
         Self { status, code, message: message.into(), retry_after_seconds: None }
     }
 
-    fn retry_after(mut self, seconds: u64) -> Self {
+    pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after_seconds = Some(seconds);
         self
     }

@@ -17,6 +17,7 @@ mod limits;
 mod logs;
 mod own_key;
 mod run;
+mod sql;
 mod stream;
 mod time_text;
 mod usage;
@@ -30,6 +31,7 @@ use axum::{
     response::IntoResponse,
     routing::{get, post},
 };
+use millpond_sql::{MEMORY_BYTES as SQL_MEMORY_BYTES, Sql, SqlError};
 use millpond_store::{EmbeddedStore, OpenError, Recovery, Store};
 use serde_json::json;
 use tokio::{
@@ -81,6 +83,9 @@ pub enum ServerError {
         /// Why not.
         error: io::Error,
     },
+    /// SQL could not be set up.
+    #[error(transparent)]
+    Sql(#[from] SqlError),
     /// Something else of the system failed.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -90,6 +95,7 @@ pub enum ServerError {
 #[derive(Clone, Debug)]
 pub(crate) struct App {
     store: Arc<dyn Store>,
+    sql: Arc<Sql>,
     keys: Arc<Keys>,
     usage: Arc<Usage>,
     administration: Arc<Administration>,
@@ -124,8 +130,10 @@ impl Server {
         let administration = Administration::new(&config.data_directory);
         let first_key = administration.first_key(clock::now())?;
         let (end, ending) = watch::channel(false);
+        let store = Arc::clone(&engine) as Arc<dyn Store>;
         let app = App {
-            store: Arc::clone(&engine) as Arc<dyn Store>,
+            sql: Arc::new(Sql::new(Arc::clone(&store), SQL_MEMORY_BYTES)?),
+            store,
             keys: Arc::new(Keys::new(administration.keys().clone())),
             usage: Arc::new(Usage::open(&config.data_directory)),
             administration: Arc::new(administration),
@@ -199,6 +207,7 @@ fn router(app: App) -> Router {
         .route("/api/v1/logs/trace/{trace_id}", get(logs::trace))
         .route("/api/v1/logs/aggregated", get(logs::aggregated))
         .route("/api/v1/logs/stream", get(stream::stream))
+        .route("/api/v1/sql", post(sql::query))
         .merge(admin::routes())
         .route("/health", get(health))
         .method_not_allowed_fallback(method_not_allowed)

@@ -3,7 +3,6 @@
 use std::{future::Future, sync::Arc};
 
 use axum::http::StatusCode;
-use millpond_store::{Answer, QueryError};
 use tokio::{
     runtime::{Builder, Runtime},
     sync::Semaphore,
@@ -44,10 +43,14 @@ impl Queries {
     }
 
     /// Runs a query to its end, its time limit, or until the caller is gone.
-    pub(crate) async fn run(
+    pub(crate) async fn run<T, E>(
         &self,
-        query: impl Future<Output = Result<Answer, QueryError>> + Send + 'static,
-    ) -> Result<Answer, ApiError> {
+        query: impl Future<Output = Result<T, E>> + Send + 'static,
+    ) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        E: Into<ApiError> + Send + 'static,
+    {
         let Some(runtime) = &self.runtime else {
             return Err(ApiError::internal("the server is ending"));
         };
@@ -58,7 +61,7 @@ impl Queries {
         });
         let mut task = Abort(task);
         match (&mut task.0).await {
-            Ok(Ok(answer)) => Ok(answer?),
+            Ok(Ok(answer)) => answer.map_err(Into::into),
             Ok(Err(_)) => {
                 let message = format!(
                     "the query took longer than {} s, expected a narrower time range or filter",

@@ -29,8 +29,8 @@ pub const ROWS_MAX: usize = 10_000;
 /// Rows of an answer unless told otherwise.
 pub const ROWS: usize = 1000;
 
-/// Largest answer, in bytes of Arrow memory: 10,000 records of 6 KiB.
-pub const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// Largest answer, in bytes of Arrow memory: 10,000 records of 3 KiB.
+pub const ANSWER_BYTES_MAX: usize = 32 << 20;
 
 /// How long a statement may run.
 pub const TIME_MAX: Duration = Duration::from_secs(60);

@@ -254,9 +254,16 @@ fn pattern(like: &Like, schema: &Schema) -> Option<Pushed> {
     if !plain || !matches!(subject.kind, Kind::Text | Kind::Member) {
         return None;
     }
-    let pieces: Vec<String> = text.split('%').map(str::to_owned).collect();
+    let mut pieces: Vec<String> = text.split('%').map(str::to_owned).collect();
+    let last = pieces.len() - 1;
+    let mut places = 0..;
+    pieces.retain(|piece| {
+        let outer = places.next().is_some_and(|at| at == 0 || at == last);
+        outer || !piece.is_empty()
+    });
     let test = match pieces.len() {
         1 => Test::Compare(Comparison::Equal, text.to_owned()),
+        _ if pieces.iter().all(String::is_empty) => Test::Exists,
         _ => Test::Pattern(Pattern { pieces }),
     };
     let pushed =

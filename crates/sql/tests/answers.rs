@@ -4,7 +4,9 @@
 
 mod support;
 
-use millpond_sql::Limits;
+use millpond_sql::{
+    ANSWER_BYTES_MAX, Limits, MEMORY_BYTES, ROWS, ROWS_MAX, SQL_BYTES_MAX, TIME, TIME_MAX,
+};
 use support::{ask, over, project, rows, written};
 
 const SHOP: [&str; 5] = [
@@ -115,4 +117,28 @@ async fn an_answer_ends_at_its_limit_and_says_so() {
     let answer = sql.query(&project(), "EXPLAIN SELECT message FROM logs", limits).await.unwrap();
     assert!(answer.truncated && written(&answer)[0].contains("TableScan: logs"));
     assert_eq!(rows(&sql, "SELECT count(*), max(sequence) FROM logs").await, ["9000|9000"]);
+}
+
+#[tokio::test]
+async fn what_the_documentation_shows_can_be_asked() {
+    let (_, sql) = over(&SHOP).await;
+    let page = include_str!("../../../docs/sql.md");
+    let blocks = page.split("```sql\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let statements: Vec<&str> = blocks.flat_map(|block| block.split(";\n\n")).collect();
+    assert_eq!(statements.len(), 2);
+    for statement in statements {
+        rows(&sql, statement).await;
+    }
+    for said in [
+        "1 to 10,000 | 1000",
+        "1 to 60,000 | 30,000",
+        "at most 64 KiB",
+        "at most 32 MiB",
+        "256 MiB",
+    ] {
+        assert!(page.contains(said), "{said}");
+    }
+    assert_eq!((ROWS, ROWS_MAX, SQL_BYTES_MAX), (1000, 10_000, 64 << 10));
+    assert_eq!((TIME.as_millis(), TIME_MAX.as_millis()), (30_000, 60_000));
+    assert_eq!((ANSWER_BYTES_MAX, MEMORY_BYTES), (32 << 20, 256 << 20));
 }

@@ -6,7 +6,8 @@ mod support;
 
 use millpond_query::{Filter, TimeRange, parse};
 use millpond_record::Timestamp;
-use support::{over, rows};
+use millpond_sql::Sql;
+use support::{Watched, append, over, project, rows};
 
 /// Values on which SQL and the query language differ: numbers that are texts, attributes that are only in `fields`,
 /// and nothing.
@@ -37,13 +38,23 @@ fn tricky() -> Vec<String> {
         for (v, value) in values.iter().enumerate() {
             let time = (u * values.len() + v) as i64;
             let level = ["info", "warn", "error"][v % 3];
-            let member = if value.is_empty() { String::new() } else { format!(r#""a":{value}"#) };
+            let mut member = format!(
+                r#""n":{time},"f":{time}.5,"d":{{"s":"x{}"}},"b":{},"m":{time}"#,
+                v % 3,
+                v % 2 == 0
+            );
+            if v % 2 == 0 {
+                member += ".25";
+            }
+            if !value.is_empty() {
+                member += &format!(r#","a":{value}"#);
+            }
             let step = if v % 2 == 0 {
                 format!(r#","step_index":{v},"tags":["t{u}"]"#)
             } else {
                 String::new()
             };
-            let fields = if user.is_empty() && !member.is_empty() {
+            let fields = if user.is_empty() {
                 format!(r#"{{"user_id":10,{member}}}"#)
             } else {
                 format!("{{{member}}}")
@@ -87,6 +98,9 @@ const CONDITIONS: &[&str] = &[
     "message LIKE 'm%1'",
     "message LIKE '%1%'",
     "message LIKE 'm 1'",
+    "message LIKE '%%1%%'",
+    "user_id LIKE '%'",
+    "user_id NOT LIKE '%%'",
     "message NOT LIKE '%1%'",
     "message ILIKE 'M%'",
     "message ~ '^m 1.$'",
@@ -140,28 +154,62 @@ const CONDITIONS: &[&str] = &[
     "NULL",
 ];
 
+/// On columns that only segments have.
+const MEMBERS: &[&str] = &[
+    "\"fields.n\" = 7",
+    "\"fields.n\" != 7",
+    "\"fields.n\" > 30",
+    "\"fields.n\" IN (1, 2, 3)",
+    "\"fields.n\" IS NOT NULL",
+    "\"fields.f\" <= 10.5",
+    "\"fields.f\" = 10.5",
+    "\"fields.f\" > 10",
+    "\"fields.m\" = 4.25",
+    "\"fields.m\" = 5",
+    "\"fields.m\" >= 5 AND service = 's1'",
+    "\"fields.d.s\" = 'x1'",
+    "\"fields.d.s\" != 'x1'",
+    "\"fields.d.s\" LIKE 'x%'",
+    "\"fields.d.s\" >= 'x1'",
+    "\"fields.b\"",
+    "NOT \"fields.b\"",
+    "\"fields.b\" = true OR \"fields.n\" < 5",
+];
+
 #[tokio::test]
 async fn a_condition_selects_the_same_whether_the_store_or_sql_evaluates_it() {
     let (store, sql) = over(&tricky()).await;
     for condition in CONDITIONS {
-        // Nothing of it can be handed down where it is compared with what is known only for each row.
-        let plain = format!(
-            "SELECT sequence FROM logs WHERE ({condition}) = (random() < 2) ORDER BY sequence"
-        );
-        store.asked();
-        let expected = rows(&sql, &plain).await;
-        let asked = store.asked();
-        assert!(
-            asked.iter().all(|scan| scan.filter == Filter::All && scan.range == TimeRange::ALL),
-            "{condition} {asked:?}"
-        );
-        let found =
-            rows(&sql, &format!("SELECT sequence FROM logs WHERE {condition} ORDER BY sequence"))
-                .await;
-        assert_eq!(found, expected, "{condition}: {:?}", store.asked());
-        let count = rows(&sql, &format!("SELECT count(*) FROM logs WHERE {condition}")).await;
-        assert_eq!(count, [expected.len().to_string()], "{condition}: {:?}", store.asked());
+        same(&store, &sql, condition).await;
     }
+    // The same once more, a part of it in segments.
+    store.flush();
+    append(&store, &project(), &tricky()).await;
+    for condition in CONDITIONS.iter().chain(MEMBERS) {
+        same(&store, &sql, condition).await;
+    }
+}
+
+async fn same(store: &Watched, sql: &Sql, condition: &str) {
+    // Nothing of it can be handed down where it is compared with what is known only for each row.
+    let plain =
+        format!("SELECT sequence FROM logs WHERE ({condition}) = (random() < 2) ORDER BY sequence");
+    store.asked();
+    let expected = rows(sql, &plain).await;
+    let asked = store.asked();
+    assert!(
+        asked.iter().all(|scan| scan.filter == Filter::All && scan.range == TimeRange::ALL),
+        "{condition} {asked:?}"
+    );
+    let found = format!("SELECT sequence FROM logs WHERE {condition} ORDER BY sequence");
+    assert_eq!(rows(sql, &found).await, expected, "{condition}: {:?}", store.asked());
+    let count = format!("SELECT count(*) FROM logs WHERE {condition}");
+    assert_eq!(
+        rows(sql, &count).await,
+        [expected.len().to_string()],
+        "{condition}: {:?}",
+        store.asked()
+    );
 }
 
 #[tokio::test]

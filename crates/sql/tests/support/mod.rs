@@ -52,6 +52,11 @@ impl Watched {
         })
     }
 
+    /// Writes what is hot to a segment, where frequent members of `fields` get columns.
+    pub fn flush(&self) {
+        self.inner.flush().unwrap();
+    }
+
     /// The scans since the last call.
     pub fn asked(&self) -> Vec<Scan> {
         std::mem::take(&mut self.scans.lock().unwrap())
