@@ -95,7 +95,6 @@ const SCALARS: &[&str] = &[
     "substr",
     "substr_index",
     "tan",
-    "to_char",
     "to_date",
     "to_hex",
     "to_timestamp",
@@ -116,6 +115,7 @@ const GROWING: &[(&str, Growth)] = &[
     ("regexp_match", Growth::Captures),
     ("regexp_replace", Growth::Replacement),
     ("replace", Growth::Replacement),
+    ("to_char", Growth::Form),
 ];
 
 /// Aggregates whose value is a collection of all values: one row of it can be as large as the memory, and a join

@@ -32,6 +32,8 @@ pub(crate) enum Growth {
     Replacement,
     /// The first argument, for each parenthesis of the second.
     Captures,
+    /// What the second argument becomes as the form of a time: two characters become at most 40.
+    Form,
 }
 
 /// A function with a bound.
@@ -61,6 +63,10 @@ impl Bounded {
                 let groups = |pattern: &str| pattern.bytes().filter(|&byte| byte == b'(').count();
                 let most = argument(1).map_or(0, |value| longest(value, groups));
                 bytes(0).saturating_mul(1 + most)
+            }
+            Growth::Form => {
+                let longest = argument(1).map_or(0, |value| longest(value, str::len));
+                rows.saturating_mul(20).saturating_mul(longest)
             }
         }
     }

@@ -19,9 +19,13 @@ pub(crate) const DEPTH_MAX: usize = 50;
 /// Most tables, queries and steps of a statement once each name that `WITH` gives stands for what it names.
 pub(crate) const NODES_MAX: usize = 1000;
 
-/// Most terms of an expression once each column of a subquery stands for what it was computed from. The optimizer
+/// Most terms of one step of a plan once each column of a subquery stands for what it was computed from. The optimizer
 /// may put it so, and each subquery can double it.
 pub(crate) const TERMS_MAX: usize = 20_000;
+
+/// Bytes of a text that count as one term. The texts of a step may be repeated for each row of a batch: 2048 times
+/// 160,000 bytes are 330 MB at the worst.
+pub(crate) const TERM_BYTES: usize = 8;
 
 /// Most rows of an answer.
 pub const ROWS_MAX: usize = 10_000;
@@ -43,7 +47,7 @@ pub const TIME: Duration = Duration::from_secs(30);
 pub const MEMORY_BYTES: usize = 256 << 20;
 
 /// Rows that are worked on at once. A join copies so many rows; between them it can be cancelled.
-pub(crate) const BATCH_ROWS: usize = 4096;
+pub(crate) const BATCH_ROWS: usize = 2048;
 
 /// Cores that one statement may keep busy; more would only give each a smaller share of the groups.
 pub(crate) const CORES: usize = 4;

@@ -1,6 +1,8 @@
 //! What a plan may look like before it is optimized: only nodes that read, and neither so many nor such large
 //! expressions that optimizing it, which nothing interrupts, would take long.
 
+use std::sync::Arc;
+
 use datafusion::{
     common::tree_node::{TreeNode, TreeNodeRecursion},
     error::Result,
@@ -9,7 +11,7 @@ use datafusion::{
 
 use crate::{
     SqlError,
-    limits::{NODES_MAX, TERMS_MAX},
+    limits::{NODES_MAX, TERM_BYTES, TERMS_MAX},
     statement::EXPECTED,
 };
 
@@ -67,27 +69,27 @@ fn not_offered(node: &LogicalPlan) -> Option<&'static str> {
     }
 }
 
-/// The most terms that a column of the plan would have if each column below stood for what it was computed from.
+/// The terms that a column of the plan may have if each column below stood for what it was computed from.
 fn weigh(plan: &LogicalPlan) -> Result<usize, SqlError> {
     let mut below = 1;
     for input in plan.inputs() {
         below = below.max(weigh(input)?);
     }
-    let mut heaviest = 1;
+    let (mut all, mut heaviest) = (0_usize, 1_usize);
     let mut subqueries = Vec::new();
     let walked = plan.apply_expressions(|expression| {
         let mut terms = 0_usize;
         expression.apply(|term| {
-            let weight = if matches!(term, Expr::Column(_)) { below } else { 1 };
-            terms = terms.saturating_add(weight);
+            terms = terms.saturating_add(weight(term, below));
             match term {
-                Expr::ScalarSubquery(subquery) => subqueries.push(subquery.subquery.clone()),
-                Expr::InSubquery(inside) => subqueries.push(inside.subquery.subquery.clone()),
-                Expr::Exists(exists) => subqueries.push(exists.subquery.subquery.clone()),
+                Expr::ScalarSubquery(subquery) => subqueries.push(Arc::clone(&subquery.subquery)),
+                Expr::InSubquery(inside) => subqueries.push(Arc::clone(&inside.subquery.subquery)),
+                Expr::Exists(exists) => subqueries.push(Arc::clone(&exists.subquery.subquery)),
                 _ => {}
             }
             Ok(TreeNodeRecursion::Continue)
         })?;
+        all = all.saturating_add(terms);
         heaviest = heaviest.max(terms);
         Ok(TreeNodeRecursion::Continue)
     });
@@ -95,10 +97,10 @@ fn weigh(plan: &LogicalPlan) -> Result<usize, SqlError> {
     for subquery in &subqueries {
         weigh(subquery)?;
     }
-    if heaviest > TERMS_MAX {
+    if all > TERMS_MAX {
         let message = format!(
-            "an expression has more than {TERMS_MAX} terms once each column of a subquery stands for what it was \
-             computed from, expected fewer"
+            "a step of the statement has more than {TERMS_MAX} terms once each column of a subquery stands for what it \
+             was computed from, expected fewer, or shorter texts"
         );
         return Err(SqlError::invalid(message));
     }
@@ -108,4 +110,15 @@ fn weigh(plan: &LogicalPlan) -> Result<usize, SqlError> {
         LogicalPlan::Aggregate(_) => 1,
         _ => below,
     })
+}
+
+/// A text may be repeated for each row, so that it weighs by its length.
+fn weight(term: &Expr, below: usize) -> usize {
+    match term {
+        Expr::Column(_) => below,
+        Expr::Literal(value, _) => {
+            1 + value.try_as_str().flatten().map_or(0, str::len) / TERM_BYTES
+        }
+        _ => 1,
+    }
 }

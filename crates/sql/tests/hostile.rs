@@ -151,6 +151,14 @@ async fn texts_do_not_grow_without_a_bound() {
                 vec!["replace(a, 'x', 'xxxxxxxxxx')"; 900].join(",")
             ),
         ),
+        (
+            "a long text in many columns",
+            format!(
+                "SELECT {} FROM (SELECT '{}' AS a FROM logs)",
+                (0..900).map(|n| format!("max(a) AS a{n}")).collect::<Vec<_>>().join(","),
+                "x".repeat(40_000)
+            ),
+        ),
         ("many groups", format!("SELECT regexp_match(message, '{groups}') FROM logs")),
     ] {
         match ask(&sql, &statement).await {
@@ -181,6 +189,8 @@ async fn a_text_that_many_rows_make_long_is_made_as_long_as_it_may_be() {
     assert_eq!(rows(&sql, &statement).await, [to.clone()]);
     let statement = format!("SELECT sum(length(replace(message, 'x', '{to}'))) FROM logs");
     assert!(refused(&sql, &statement).await.to_string().contains("`replace` made more than"));
+    let statement = format!("SELECT max(to_char(time, '{}')) FROM logs", "%c".repeat(1000));
+    assert!(refused(&sql, &statement).await.to_string().contains("`to_char` made more than"));
 }
 
 #[tokio::test]

@@ -75,6 +75,23 @@ async fn a_statement_ends_at_its_time() {
     everything_is_let_go(&store).await;
 }
 
+#[tokio::test]
+async fn a_join_of_everything_with_everything_ends_at_its_time() {
+    let (_, sql) = over(&many(5000)).await;
+    for condition in [
+        "true",
+        "a.message < b.message AND b.message < c.message",
+        "a.sequence + b.sequence > c.sequence",
+    ] {
+        let statement = format!(
+            "SELECT count(*) FROM logs a, logs b, logs c WHERE {condition} AND length(a.message || c.message) > 1"
+        );
+        let limits = Limits { time: Duration::from_millis(50), ..Limits::default() };
+        let error = sql.query(&project(), &statement, limits).await.unwrap_err();
+        assert!(matches!(error, SqlError::Timeout { .. }), "{condition}: {error:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_whose_asker_is_gone_stops_reading() {
     let store = Watched::new(true);
