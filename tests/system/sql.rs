@@ -41,8 +41,8 @@ fn a_statement_is_answered_with_columns_and_rows() -> Result<()> {
     assert_eq!(
         answer,
         json!({
-            "columns": [column("time", "time"), column("service", "text"), column("severity_number", "integer"),
-                        column("status", "text"), column("user_id", "text")],
+            "columns": [column("time", "time"), column("service", "string"), column("severity_number", "integer"),
+                        column("status", "string"), column("user_id", "string")],
             "rows": [["2026-01-31T12:09:00.000000000Z", "pay", 17, "200", null],
                      ["2026-01-31T12:02:00.000000000Z", "api", 17, "200", null]],
             "truncated": true

@@ -15,7 +15,9 @@ mod ingest;
 mod keys;
 mod limits;
 mod logs;
+mod openapi;
 mod own_key;
+mod routes;
 mod run;
 mod sql;
 mod stream;
@@ -29,7 +31,6 @@ use axum::{
     extract::{DefaultBodyLimit, State},
     http::StatusCode,
     response::IntoResponse,
-    routing::{get, post},
 };
 use millpond_sql::{MEMORY_BYTES as SQL_MEMORY_BYTES, Sql, SqlError};
 use millpond_store::{EmbeddedStore, OpenError, Recovery, Store};
@@ -199,17 +200,7 @@ impl Server {
 }
 
 fn router(app: App) -> Router {
-    Router::new()
-        .route(millpond_wire::INGEST_PATH, post(ingest::ingest))
-        .route(millpond_wire::FLOWS_PATH, post(flows::create))
-        .route(millpond_wire::KEY_PATH, get(own_key::show))
-        .route("/api/v1/logs", get(logs::search))
-        .route("/api/v1/logs/trace/{trace_id}", get(logs::trace))
-        .route("/api/v1/logs/aggregated", get(logs::aggregated))
-        .route("/api/v1/logs/stream", get(stream::stream))
-        .route("/api/v1/sql", post(sql::query))
-        .merge(admin::routes())
-        .route("/health", get(health))
+    routes::router()
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         // The body is read, limited and refused in `body`.
@@ -220,9 +211,8 @@ fn router(app: App) -> Router {
 async fn health(State(app): State<App>) -> impl IntoResponse {
     let complaints = app.store.complaints();
     let status = if complaints.is_empty() { "ok" } else { "degraded" };
-    Json(
-        json!({ "status": status, "version": env!("CARGO_PKG_VERSION"), "complaints": complaints }),
-    )
+    Json(json!({ "status": status, "version": env!("CARGO_PKG_VERSION"), "complaints": complaints,
+                "queries_running": app.queries.running() }))
 }
 
 async fn not_found(uri: axum::http::Uri) -> ApiError {

@@ -63,6 +63,49 @@ pub(crate) const QUERY_TIME_MAX: Duration = Duration::from_secs(60);
 /// Queries that run at the same time; further ones wait.
 pub(crate) const QUERIES_MAX: usize = 8;
 
+/// How long a query waits for its turn before its client is told to come back.
+pub(crate) const QUERY_WAIT: Duration = Duration::from_secs(5);
+
+/// Queries that wait for their turn; more would only wait in vain: with 8 turns of a tenth of a second each, 400 are
+/// answered within [`QUERY_WAIT`].
+pub(crate) const QUERIES_WAITING_MAX: usize = 400;
+
+/// How long the records of a search may be counted; what is known by then is a lower bound.
+pub(crate) const TOTAL_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Most records that a search leaves out before its page: they are all found first. Cursors go further.
+pub(crate) const OFFSET_MAX: usize = 10_000;
+
+/// Most rows of statistics: at some 100 bytes each, a megabyte of JSON.
+pub(crate) const STATISTICS_ROWS_MAX: usize = 10_000;
+
+/// Largest body that asks for a query: the longest query, every character of it escaped, and as much again.
+pub(crate) const QUERY_BODY_BYTES_MAX: usize = 12 * millpond_query::QUERY_BYTES_MAX;
+
+/// Most records before, and after, the one whose context is shown.
+pub(crate) const CONTEXT_RECORDS_MAX: usize = 500;
+
+/// Records before and after unless told otherwise.
+pub(crate) const CONTEXT_RECORDS: usize = 10;
+
+/// Most records of a flow that is shown: a process of steps has tens.
+pub(crate) const FLOW_RECORDS_MAX: usize = 5000;
+
+/// Most missing steps of a flow that are named; all are counted.
+pub(crate) const MISSING_STEPS_NAMED_MAX: usize = 100;
+
+/// Most fields whose values are counted at once: each is a query.
+pub(crate) const FACETS_MAX: usize = 20;
+
+/// Values of a facet unless told otherwise.
+pub(crate) const FACET_VALUES: usize = 10;
+
+/// Most values of a facet.
+pub(crate) const FACET_VALUES_MAX: usize = 1000;
+
+/// Newest errors among which an example is looked for of each kind in `top_errors`, before it is asked for by itself.
+pub(crate) const ERROR_EXAMPLES: usize = 200;
+
 /// A stream that has nothing to say says so this often; LogTide's SDK notices only then that it should stop.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
 

@@ -26,7 +26,7 @@ use crate::{
     body,
     error::ApiError,
     keys::Scope,
-    limits::{RETRY_OVERLOADED_SECONDS, SQL_BODY_BYTES_MAX},
+    limits::{QUERY_TIME_MAX, RETRY_OVERLOADED_SECONDS, SQL_BODY_BYTES_MAX},
     logs::{NoParameters, Parameters},
 };
 
@@ -71,7 +71,7 @@ pub(crate) async fn query(
     })?;
     let limits = question.limits()?;
     let (sql, project) = (Arc::clone(&app.sql), caller.project.clone());
-    let answered = app.queries.run(async move {
+    let answered = app.queries.run_within(QUERY_TIME_MAX, async move {
         let answer = sql.query(&project, &question.sql, limits).await?;
         written(&answer).map_err(|error| ApiError::internal(format!("write the rows: {error}")))
     });
@@ -181,12 +181,12 @@ fn type_name(of: &DataType) -> &'static str {
         | T::LargeList(_)
         | T::FixedSizeList(..)
         | T::ListView(_)
-        | T::LargeListView(_) => "list",
+        | T::LargeListView(_) => "array",
         T::Struct(_) | T::Map(..) | T::Union(..) => "object",
         T::Binary | T::LargeBinary | T::BinaryView | T::FixedSizeBinary(_) => "binary",
         T::Dictionary(_, values) => type_name(values),
         T::RunEndEncoded(_, values) => type_name(values.data_type()),
-        T::Utf8 | T::LargeUtf8 | T::Utf8View => "text",
+        T::Utf8 | T::LargeUtf8 | T::Utf8View => "string",
         number if number.is_integer() => "integer",
         _ => "number",
     }
@@ -234,7 +234,7 @@ mod tests {
             read["columns"].as_array().unwrap().iter().map(|c| &c["type"]).collect();
         assert_eq!(
             types,
-            ["integer", "integer", "number", "boolean", "text", "time", "time", "time"]
+            ["integer", "integer", "number", "boolean", "string", "time", "time", "time"]
         );
         assert_eq!(read["columns"][4]["name"], "t\"");
         assert_eq!(read["truncated"], true);

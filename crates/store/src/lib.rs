@@ -57,4 +57,5 @@ pub use store::{
     Aggregate, Answer, AppendError, Appended, Explain, Order, ProjectInfo, QueryError, Retention,
     Rows, Scan, Scanned, Store,
 };
+pub use template::template;
 pub use wal::Damage;
