@@ -30,6 +30,7 @@ mod query;
 mod raw;
 mod sdk;
 mod search;
+mod sql;
 mod stream;
 mod tails;
 mod websocket;

@@ -9,6 +9,7 @@ mod remote;
 mod render;
 mod serve;
 mod size;
+mod sql;
 
 use std::process::ExitCode;
 
@@ -40,6 +41,8 @@ enum Command {
     Backup(data::BackupArguments),
     /// Find records, newest first.
     Query(read::QueryArguments),
+    /// Ask in SQL.
+    Sql(sql::Arguments),
     /// Show records as they are stored.
     Tail(read::TailArguments),
 }
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Repair(arguments) => data::repair(&arguments),
         Command::Backup(arguments) => data::backup(&arguments),
         Command::Query(arguments) => read::query(&arguments),
+        Command::Sql(arguments) => sql::run(&arguments),
         Command::Tail(arguments) => read::tail(&arguments),
     };
     match done {

@@ -99,7 +99,7 @@ pub(crate) fn query(arguments: &QueryArguments) -> Result<()> {
             );
         }
         if let Some(columns) = page.get("columns").and_then(Value::as_array) {
-            return show_table(&mut out, columns, &page, arguments.json);
+            return show_table(&mut out, columns, &page, arguments.json, PAGE_RECORDS);
         }
         let Some(records) = page.get("logs").and_then(Value::as_array) else {
             bail!("the answer has no `logs`: {}", plain(&page.to_string()))
@@ -118,7 +118,14 @@ pub(crate) fn query(arguments: &QueryArguments) -> Result<()> {
     Ok(())
 }
 
-fn show_table(out: &mut impl Write, columns: &[Value], page: &Value, json: bool) -> Result<()> {
+/// Shows an answer that is a table. `rows_max` is what the server gives at most.
+pub(crate) fn show_table(
+    out: &mut impl Write,
+    columns: &[Value],
+    page: &Value,
+    json: bool,
+    rows_max: usize,
+) -> Result<()> {
     let rows = page.get("rows").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let lines = if json {
         rows.iter().map(|row| render::json_row(columns, row)).collect()
@@ -131,7 +138,7 @@ fn show_table(out: &mut impl Write, columns: &[Value], page: &Value, json: bool)
         }
     }
     if page.get("truncated") == Some(&Value::Bool(true)) {
-        anstream::eprintln!("warning: there are more rows; `--limit` shows up to {PAGE_RECORDS}");
+        anstream::eprintln!("warning: there are more rows; `--limit` shows up to {rows_max}");
     }
     Ok(())
 }

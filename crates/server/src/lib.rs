@@ -19,6 +19,7 @@ mod openapi;
 mod own_key;
 mod routes;
 mod run;
+mod sql;
 mod stream;
 mod time_text;
 mod usage;
@@ -31,6 +32,7 @@ use axum::{
     http::StatusCode,
     response::IntoResponse,
 };
+use millpond_sql::{MEMORY_BYTES as SQL_MEMORY_BYTES, Sql, SqlError};
 use millpond_store::{EmbeddedStore, OpenError, Recovery, Store};
 use serde_json::json;
 use tokio::{
@@ -83,6 +85,9 @@ pub enum ServerError {
         /// Why not.
         error: io::Error,
     },
+    /// SQL could not be set up.
+    #[error(transparent)]
+    Sql(#[from] SqlError),
     /// Something else of the system failed.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -92,6 +97,7 @@ pub enum ServerError {
 #[derive(Clone, Debug)]
 pub(crate) struct App {
     store: Arc<dyn Store>,
+    sql: Arc<Sql>,
     keys: Arc<Keys>,
     usage: Arc<Usage>,
     administration: Arc<Administration>,
@@ -127,9 +133,11 @@ impl Server {
         let administration = Administration::new(&config.data_directory);
         let first_key = administration.first_key(clock::now())?;
         let (end, ending) = watch::channel(false);
+        let store = Arc::clone(&engine) as Arc<dyn Store>;
         let app = App {
-            hubs: Arc::new(Hubs::new(Arc::clone(&engine) as Arc<dyn Store>, Bounds::default())),
-            store: Arc::clone(&engine) as Arc<dyn Store>,
+            hubs: Arc::new(Hubs::new(Arc::clone(&store), Bounds::default())),
+            sql: Arc::new(Sql::new(Arc::clone(&store), SQL_MEMORY_BYTES)?),
+            store,
             keys: Arc::new(Keys::new(administration.keys().clone())),
             usage: Arc::new(Usage::open(&config.data_directory)),
             administration: Arc::new(administration),

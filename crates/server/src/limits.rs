@@ -52,6 +52,11 @@ pub(crate) const TOP_VALUES: usize = 10;
 /// may have `millpond_query::TERMS_MAX` terms.
 pub(crate) const QUERY_STACK_BYTES: usize = 64 << 20;
 
+const _: () = assert!(QUERY_STACK_BYTES >= millpond_sql::STACK_BYTES_MIN);
+
+/// Largest body that asks in SQL: a statement of the greatest length, every character escaped, and its limits.
+pub(crate) const SQL_BODY_BYTES_MAX: usize = 6 * millpond_sql::SQL_BYTES_MAX + 1024;
+
 /// How long a query may run.
 pub(crate) const QUERY_TIME_MAX: Duration = Duration::from_secs(60);
 

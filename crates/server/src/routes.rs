@@ -6,7 +6,7 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 
-use crate::{App, admin, flows, health, ingest, keys::Scope, logs, openapi, own_key, stream};
+use crate::{App, admin, flows, health, ingest, keys::Scope, logs, openapi, own_key, sql, stream};
 
 /// What is asked for, and who may ask.
 #[derive(Clone, Copy)]
@@ -188,6 +188,10 @@ const ROUTES: &[Route] = &[
         .about("Answers a whole query with records or statistics.")
         .reads("Query")
         .answers("QueryAnswer"),
+    Route::new("POST", "/api/v1/sql", QUERY, || post(sql::query))
+        .about("Answers a statement of SQL that only reads.")
+        .reads("Sql")
+        .answers("SqlAnswer"),
     Route::new("GET", "/api/v1/logs/{id}", QUERY, || get(logs::one))
         .about("Shows one record.")
         .answers("StoredRecord"),

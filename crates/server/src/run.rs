@@ -63,11 +63,15 @@ impl Queries {
     }
 
     /// Runs a query to its end, its time limit, or until the caller is gone.
-    pub(crate) async fn run_within<T: Send + 'static>(
+    pub(crate) async fn run_within<T, E>(
         &self,
         time_max: Duration,
-        query: impl Future<Output = Result<T, QueryError>> + Send + 'static,
-    ) -> Result<T, ApiError> {
+        query: impl Future<Output = Result<T, E>> + Send + 'static,
+    ) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        E: Into<ApiError> + Send + 'static,
+    {
         let Some(runtime) = &self.runtime else {
             return Err(ApiError::internal("the server is ending"));
         };
@@ -78,7 +82,7 @@ impl Queries {
             answer
         }));
         match (&mut task.0).await {
-            Ok(Ok(answer)) => Ok(answer?),
+            Ok(Ok(answer)) => answer.map_err(Into::into),
             Ok(Err(_)) => {
                 let message = format!(
                     "the query took longer than {} ms, expected a narrower time range or filter",
@@ -165,7 +169,8 @@ mod tests {
     #[tokio::test]
     async fn a_query_that_takes_too_long_is_stopped() {
         let queries = Queries::start().unwrap();
-        let late = queries.run_within(Duration::from_millis(1), pending::<Result<(), _>>()).await;
+        let late =
+            queries.run_within(Duration::from_millis(1), pending::<Result<(), QueryError>>()).await;
         assert_eq!(code(late.unwrap_err()), 503);
     }
 

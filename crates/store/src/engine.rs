@@ -50,7 +50,10 @@ use crate::{
     files,
     hot::{self, Chunk},
     idempotency::Table,
-    limits::{CACHE_SHARE, COMMITS_WAITING_MAX, HOT_BYTES_MAX, MEMORY_BYTES, QUERY_SHARE},
+    limits::{
+        CACHE_SHARE, COMMITS_WAITING_MAX, FLUSH_AGE, FLUSH_SHARE, HOT_SHARE, MEMORY_BYTES,
+        QUERY_SHARE, ROW_GROUP_ROWS,
+    },
     manifest::{Manifest, ManifestError},
     segment::Segment,
     wal::{self, Damage, WalFile},
@@ -144,6 +147,8 @@ struct State {
     doubtful: Vec<Arc<Segment>>,
     /// Arrow memory of all hot chunks.
     hot_bytes: usize,
+    /// What it may be.
+    hot_bytes_max: usize,
     /// Log files that get no more frames.
     closed_logs: Vec<WalFile>,
     /// Arrival of the newest batch.
@@ -170,6 +175,10 @@ struct ProjectState {
 }
 
 impl ProjectState {
+    fn hot_rows(&self) -> usize {
+        self.hot.iter().map(|chunk| chunk.rows.num_rows()).sum()
+    }
+
     fn hot_bytes(&self) -> usize {
         self.hot.iter().map(|chunk| chunk.bytes).sum()
     }
@@ -238,6 +247,7 @@ impl EmbeddedStore {
         let manifest = recover::manifest(directory)?;
         remove_unnamed_segments(&directory.join("segments"), &manifest)?;
         let mut state = State::from_manifest(manifest, &directory.join("segments"));
+        state.hot_bytes_max = options.memory_bytes / HOT_SHARE;
         let (recovery, next_log) = recover(&mut state, &directory.join("wal"))?;
 
         let (commits, waiting) = sync_channel(COMMITS_WAITING_MAX);
@@ -298,7 +308,7 @@ impl EmbeddedStore {
         if batch.is_empty() {
             return Ok(Appended { duplicate: false });
         }
-        if lock(&self.shared.state).hot_bytes > HOT_BYTES_MAX {
+        if lock(&self.shared.state).is_full() {
             return Err(AppendError::Overloaded);
         }
         let (reply, answer) = oneshot::channel();
@@ -325,7 +335,7 @@ impl EmbeddedStore {
     /// # Errors
     /// A segment or the manifest could not be written; the rows stay hot and in the log.
     pub fn flush(&self) -> io::Result<()> {
-        self.shared.flush_all(|_| true)
+        self.shared.flush_all(|_, _| true)
     }
 
     /// Merges all segments that are not full, until each day of each project has at most one of them, and waits until
@@ -455,9 +465,26 @@ impl State {
         Ok(())
     }
 
+    /// Nothing more is taken until a flush has made room.
+    fn is_full(&self) -> bool {
+        self.hot_bytes > self.hot_bytes_max
+    }
+
     /// Many small projects can fill the memory before one of them is due.
     fn pressed(&self) -> bool {
-        self.hot_bytes > HOT_BYTES_MAX / 2
+        self.hot_bytes > self.hot_bytes_max / 2
+    }
+
+    /// Whether a project's hot rows should be written to a segment: there are enough for one, they fill too much of
+    /// the memory, or they are old.
+    fn is_due(&self, project: &ProjectState) -> bool {
+        project.hot_rows() >= ROW_GROUP_ROWS
+            || project.hot_bytes() >= self.hot_bytes_max / FLUSH_SHARE
+            || project.hot_since.is_some_and(|since| since.elapsed() >= FLUSH_AGE)
+    }
+
+    fn any_due(&self) -> bool {
+        self.projects.values().any(|project| self.is_due(project))
     }
 
     /// Every record with a lower sequence is in a segment.

@@ -11,15 +11,16 @@ pub(crate) const GROUP_BYTES_MAX: usize = 16 << 20;
 /// Most batches that wait for the log writer; more are answered with "overloaded".
 pub(crate) const COMMITS_WAITING_MAX: usize = 1024;
 
-/// Hot rows of a project are written to a segment from this size on, in bytes of Arrow memory:
-/// about 150,000 rows of 350 bytes.
-pub(crate) const FLUSH_BYTES: usize = 64 << 20;
+/// Of the store's memory one part in so many is for hot rows, of all projects together: half. More stop ingest until a
+/// flush has made room; from half of that on, every project is flushed.
+pub(crate) const HOT_SHARE: usize = 2;
+
+/// Hot rows of a project are written to a segment when they fill a row group, or one part in so many of what hot rows
+/// may take...
+pub(crate) const FLUSH_SHARE: usize = 3;
 
 /// ... or from this age of its oldest hot row on.
 pub(crate) const FLUSH_AGE: Duration = Duration::from_secs(300);
-
-/// Hot rows over all projects that stop ingest until a flush has made room, in bytes of Arrow memory.
-pub(crate) const HOT_BYTES_MAX: usize = 256 << 20;
 
 /// Of the store's memory one part in so many is for what queries count and sort, all together.
 pub(crate) const QUERY_SHARE: usize = 4;

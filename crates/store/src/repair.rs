@@ -17,7 +17,7 @@ use crate::{
     engine::{files_below, unnamed_segments},
     files,
     idempotency::Table,
-    limits::FLUSH_BYTES,
+    limits::MERGE_BYTES,
     manifest::{FILE_NAME, Manifest, ManifestError, ProjectEntry, SegmentEntry, file_number},
     schema::schema,
     segment::{self, Segment, SegmentError},
@@ -320,7 +320,7 @@ impl Repair<'_> {
             read?;
             for (project, parts) in &mut waiting {
                 let bytes: usize = parts.iter().map(RecordBatch::get_array_memory_size).sum();
-                if bytes > FLUSH_BYTES {
+                if bytes > MERGE_BYTES {
                     self.name_rows(manifest, project, &std::mem::take(parts))?;
                 }
             }

@@ -16,7 +16,6 @@ use super::{
 use crate::{
     Project, files,
     hot::Chunk,
-    limits::{FLUSH_AGE, FLUSH_BYTES},
     manifest::SegmentEntry,
     schema::schema,
     segment::{self, SegmentError},
@@ -30,15 +29,14 @@ impl Shared {
     pub(super) fn run_flush(&self) {
         loop {
             let state = lock(&self.state);
-            let idle = |state: &mut State| {
-                !state.closing && !state.pressed() && !state.projects.values().any(is_due)
-            };
+            let idle = |state: &mut State| !state.closing && !state.pressed() && !state.any_due();
             let waited = self.flush.wait_timeout_while(state, FLUSH_TICK, idle);
             let (closing, pressed) = {
                 let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
                 (state.closing, state.pressed())
             };
-            let flushed = self.flush_all(|project| closing || pressed || is_due(project));
+            let flushed =
+                self.flush_all(|state, project| closing || pressed || state.is_due(project));
             lock(&self.state).flush_trouble = flushed.as_ref().err().map(ToString::to_string);
             if let Err(error) = flushed {
                 tracing::error!(%error, "hot rows could not be written to a segment; they stay in the log");
@@ -54,14 +52,14 @@ impl Shared {
         }
     }
 
-    pub(super) fn flush_all(&self, due: impl Fn(&ProjectState) -> bool) -> io::Result<()> {
+    pub(super) fn flush_all(&self, due: impl Fn(&State, &ProjectState) -> bool) -> io::Result<()> {
         let _flushing = lock(&self.flushing);
         let projects: Vec<Project> = {
             let state = lock(&self.state);
             let due = state
                 .projects
                 .iter()
-                .filter(|(_, project)| !project.hot.is_empty() && due(project));
+                .filter(|(_, project)| !project.hot.is_empty() && due(&state, project));
             due.map(|(name, _)| name.clone()).collect()
         };
         if projects.is_empty() {
@@ -162,9 +160,4 @@ pub(super) struct Begun {
     below: u64,
     /// That of the project when the flush began.
     flushed_sequence: u64,
-}
-
-fn is_due(project: &ProjectState) -> bool {
-    project.hot_bytes() >= FLUSH_BYTES
-        || project.hot_since.is_some_and(|since| since.elapsed() >= FLUSH_AGE)
 }
