@@ -446,18 +446,23 @@ impl Asked {
                 .map(|word| if is_variable(word) { mark.clone() } else { (*word).to_owned() })
                 .collect()
         };
-        let compiled = |words: Vec<String>| {
-            Words::new(&words.join(" "), false)
+        let compiled = |words: Vec<String>, prefix| {
+            Words::new(&words.join(" "), prefix)
                 .map_err(|error| QueryError::Invalid(error.to_string()))
         };
         let whole: &[&str] = if prefix { before } else { &all };
-        let marked =
-            all.iter().any(|word| is_variable(word)).then(|| compiled(marks(&all))).transpose()?;
-        let started = (prefix && !is_variable(last))
+        // A mark stands for a whole word.
+        let goes_on = prefix && !is_variable(last);
+        let marked = all
+            .iter()
+            .any(|word| is_variable(word))
+            .then(|| compiled(marks(&all), goes_on))
+            .transpose()?;
+        let started = goes_on
             .then(|| {
                 let mut words = marks(before);
                 words.push(mark.clone());
-                compiled(words)
+                compiled(words, false)
             })
             .transpose()?;
         Ok(Self {
