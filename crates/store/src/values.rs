@@ -1,9 +1,10 @@
 //! The values that a field has in rows of a unit: as they are counted, grouped and sorted.
 
-use std::{borrow::Cow, cmp::Ordering};
+use std::{borrow::Cow, cmp::Ordering, sync::Arc};
 
 use arrow::{
-    array::{Array, AsArray},
+    array::{Array, AsArray, BooleanBufferBuilder},
+    buffer::BooleanBuffer,
     datatypes::{TimestampNanosecondType, UInt8Type, UInt32Type},
 };
 use millpond_query::Field;
@@ -15,6 +16,8 @@ use millpond_record::{
 use crate::{
     QueryError,
     columns::{Column, Shared, hash},
+    matches::decimal,
+    members::Contested,
     schema::place,
     select::{columns_of, rest_may_have},
     template::{shown, template},
@@ -134,6 +137,21 @@ impl RowList {
         }
     }
 
+    /// The rows, among all of a unit.
+    fn marked(&self, rows: usize) -> BooleanBuffer {
+        match self {
+            Self::All(_) => BooleanBuffer::new_set(rows),
+            Self::Some(listed) => {
+                let mut marked = BooleanBufferBuilder::new(rows);
+                marked.append_n(rows, false);
+                for &row in listed {
+                    marked.set_bit(row as usize, true);
+                }
+                marked.finish()
+            }
+        }
+    }
+
     /// The row at a place of the list.
     pub(crate) fn row(&self, at: usize) -> usize {
         match self {
@@ -214,6 +232,10 @@ impl<'a> Values<'a> {
     }
 
     fn path(&mut self, unit: &Unit, path: &str) -> Result<(), QueryError> {
+        if let Some(contested) = Contested::of(unit, path, &self.rows.marked(unit.rows))? {
+            let fields = Arc::new(Column::Text(contested.spread(unit.rows)));
+            self.parts.push(Part::Members(fields, path.to_owned()));
+        }
         for (_, place) in columns_of(unit, path) {
             self.column(unit, place)?;
         }
