@@ -372,32 +372,28 @@ pub(crate) fn level(severity_number: u8) -> Level {
     Severity::from_number(severity_number).map_or(Level::Info, Severity::level)
 }
 
-/// Lists each row once for each of its tags, and the tags.
+/// Each place of the list once for each different tag of its row, and once if there is none.
 pub(crate) fn tags(
     unit: &Unit,
     rows: &RowList,
-) -> Result<(RowList, Vec<Option<String>>), QueryError> {
-    let mut listed = Vec::new();
+) -> Result<Vec<(usize, Option<String>)>, QueryError> {
     let mut tags = Vec::new();
     let column = unit.column(place::TAGS)?;
-    let Column::Other(array) = &*column else { return Ok((RowList::Some(listed), tags)) };
+    let Column::Other(array) = &*column else { return Ok(tags) };
     let lists = array.as_list::<i32>();
     for at in 0..rows.len() {
         let row = rows.row(at);
-        let of_row = u32::try_from(row).unwrap_or(u32::MAX);
         if !lists.is_valid(row) {
-            listed.push(of_row);
-            tags.push(None);
+            tags.push((at, None));
             continue;
         }
         let mut seen: Vec<String> = Vec::new();
         for tag in lists.value(row).as_string::<i32>().iter().flatten() {
             if !seen.iter().any(|known| known == tag) {
-                listed.push(of_row);
-                tags.push(Some(tag.to_owned()));
+                tags.push((at, Some(tag.to_owned())));
                 seen.push(tag.to_owned());
             }
         }
     }
-    Ok((RowList::Some(listed), tags))
+    Ok(tags)
 }

@@ -51,8 +51,9 @@ impl Groups {
         let mut rows = rows;
         let mut tag = None;
         if by.contains(&Group::Field(Field::Tags)) {
-            let (listed, tags) = tags(unit, &rows)?;
-            rows = listed;
+            let tags = tags(unit, &rows)?;
+            let listed = tags.iter().map(|&(at, _)| u32::try_from(rows.row(at)));
+            rows = RowList::Some(listed.map(|row| row.unwrap_or(u32::MAX)).collect());
             tag = Some(Dimension::of_tags(&tags));
         }
         let mut dimensions = Vec::new();
@@ -162,9 +163,10 @@ impl Groups {
 }
 
 impl Dimension {
-    fn of_tags(tags: &[Option<String>]) -> Self {
+    fn of_tags(tags: &[(usize, Option<String>)]) -> Self {
         Self::of_values(tags.len(), |at| {
-            tags.get(at).cloned().flatten().map(|tag| (hash(&tag), Value::Text(tag)))
+            let tag = tags.get(at).and_then(|(_, tag)| tag.clone());
+            tag.map(|tag| (hash(&tag), Value::Text(tag)))
         })
     }
 
