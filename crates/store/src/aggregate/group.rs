@@ -111,10 +111,11 @@ impl Groups {
         let mut map: HashMap<Vec<u32>, u32> = HashMap::new();
         let mut codes = vec![0; sizes.len()];
         for at in 0..self.rows.len() {
-            let mut place = 0;
+            let mut place: usize = 0;
             for ((code, dimension), size) in codes.iter_mut().zip(&self.dimensions).zip(&sizes) {
                 *code = dimension.codes.get(at).copied().unwrap_or_default();
-                place = place * size + *code as usize;
+                // Means nothing if there are too many combinations for a table.
+                place = place.wrapping_mul(*size).wrapping_add(*code as usize);
             }
             let next = u32::try_from(self.counts.len()).unwrap_or(u32::MAX);
             let group = match table.get_mut(place) {
