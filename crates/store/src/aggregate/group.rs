@@ -277,7 +277,7 @@ impl Dimension {
         });
         let values = millpond_record::Level::ALL
             .into_iter()
-            .map(|level| (hash(level.name()), Some(Value::Text(level.name().to_owned()))));
+            .map(|level| (hash(level.name()), Some(Value::Level(level))));
         Ok(Self { codes: codes.collect(), values: values.collect() })
     }
 }
