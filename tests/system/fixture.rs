@@ -22,6 +22,20 @@ impl Fixture {
         Ok(Self { folder, server, api })
     }
 
+    /// Method and path of every route that needs a key, as the server itself tells: `/api/v1/logs/{id}`.
+    pub(crate) fn routes_with_key(&self) -> Result<Vec<(String, String)>> {
+        let document = self.api.bare("GET", "/api/v1/openapi.json", &[])?.succeeded()?.body;
+        let mut routes = Vec::new();
+        for (path, operations) in document["paths"].as_object().context("no paths")? {
+            for (method, operation) in operations.as_object().context("no operations")? {
+                if operation["security"] != json!([]) {
+                    routes.push((method.to_uppercase(), path.clone()));
+                }
+            }
+        }
+        Ok(routes)
+    }
+
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.folder.path().join("data")
     }

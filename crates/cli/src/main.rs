@@ -1,6 +1,7 @@
 //! The program `millpond`.
 
 mod administrator;
+mod data;
 mod key;
 mod project;
 mod read;
@@ -31,6 +32,12 @@ enum Command {
     /// Make, list and delete projects, and say what they keep.
     #[command(subcommand)]
     Project(project::Command),
+    /// Look whether the data of a stopped server is whole: one line for each problem, exit code 1 if there are any.
+    Check(data::Arguments),
+    /// Put aside what can't be read of the data of a stopped server, so that it starts with the rest. Deletes nothing.
+    Repair(data::Arguments),
+    /// Copy the data of a server that may be running.
+    Backup(data::BackupArguments),
     /// Find records, newest first.
     Query(read::QueryArguments),
     /// Show records as they are stored.
@@ -42,6 +49,9 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Key(command) => key::run(command),
         Command::Project(command) => project::run(command),
+        Command::Check(arguments) => data::check(&arguments),
+        Command::Repair(arguments) => data::repair(&arguments),
+        Command::Backup(arguments) => data::backup(&arguments),
         Command::Query(arguments) => read::query(&arguments),
         Command::Tail(arguments) => read::tail(&arguments),
     };

@@ -7,11 +7,11 @@ mod keys;
 mod projects;
 
 use axum::{
-    Json, Router,
+    Json,
     body::Body,
     extract::{FromRequestParts, State},
     http::{StatusCode, request::Parts},
-    routing::{get, patch, post},
+    routing::{delete, get, patch, post},
 };
 use millpond_store::Project;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -26,21 +26,60 @@ use crate::{
     keys::Scope,
     limits::{ADMIN_BODY_BYTES_MAX, AUDIT_ENTRIES, AUDIT_ENTRIES_MAX},
     logs::Parameters,
+    routes::{Access, Parameter, Route, number, text},
 };
 
+const ADMIN: Access = Access::Scope(Scope::Admin);
+
+const PROJECT: &[Parameter] = &[text("project", "of a server key: the project that is meant")];
+
 /// The routes; each needs the scope `admin`.
-pub(crate) fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/v1/admin/keys", get(keys::list).post(keys::create))
-        .route("/api/v1/admin/keys/{id}", patch(keys::change).delete(keys::revoke))
-        .route("/api/v1/admin/keys/{id}/rotate", post(keys::rotate))
-        .route(
-            "/api/v1/admin/project",
-            get(projects::show).patch(projects::change).delete(projects::delete),
-        )
-        .route("/api/v1/admin/projects", get(projects::list).post(projects::create))
-        .route("/api/v1/admin/audit", get(audit))
-}
+pub(crate) const ROUTES: &[Route] = &[
+    Route::new("GET", "/api/v1/admin/keys", ADMIN, || get(keys::list))
+        .about("Lists keys.")
+        .takes(&[PROJECT])
+        .answers("Keys"),
+    Route::new("POST", "/api/v1/admin/keys", ADMIN, || post(keys::create))
+        .about("Makes a key.")
+        .takes(&[PROJECT])
+        .reads("NewKey")
+        .answers("MadeKey"),
+    Route::new("PATCH", "/api/v1/admin/keys/{id}", ADMIN, || patch(keys::change))
+        .about("Changes a key.")
+        .reads("KeyChange")
+        .answers("Key"),
+    Route::new("DELETE", "/api/v1/admin/keys/{id}", ADMIN, || delete(keys::revoke))
+        .about("Revokes a key.")
+        .answers("Key"),
+    Route::new("POST", "/api/v1/admin/keys/{id}/rotate", ADMIN, || post(keys::rotate))
+        .about("Gives a key a new secret.")
+        .reads("Rotation")
+        .answers("MadeKey"),
+    Route::new("GET", "/api/v1/admin/project", ADMIN, || get(projects::show))
+        .about("Tells what is stored of a project.")
+        .takes(&[PROJECT])
+        .answers("Project"),
+    Route::new("PATCH", "/api/v1/admin/project", ADMIN, || patch(projects::change))
+        .about("Sets how long, and how much, a project keeps.")
+        .takes(&[PROJECT])
+        .reads("ProjectChange")
+        .answers("Project"),
+    Route::new("DELETE", "/api/v1/admin/project", ADMIN, || delete(projects::delete))
+        .about("Deletes the records and keys of a project.")
+        .takes(&[PROJECT, &[text("confirm", "the name of the project")]])
+        .answers("DeletedProject"),
+    Route::new("GET", "/api/v1/admin/projects", ADMIN, || get(projects::list))
+        .about("Lists all projects, for a server key.")
+        .answers("Projects"),
+    Route::new("POST", "/api/v1/admin/projects", ADMIN, || post(projects::create))
+        .about("Makes a project by its first key, for a server key.")
+        .reads("NewProject")
+        .answers("MadeProject"),
+    Route::new("GET", "/api/v1/admin/audit", ADMIN, || get(audit))
+        .about("Lists acts of administration, newest first.")
+        .takes(&[PROJECT, &[number("limit", "entries, 1 to 1000")]])
+        .answers("Audit"),
+];
 
 /// Someone with a key that may administer.
 struct Admin {

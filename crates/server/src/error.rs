@@ -8,6 +8,7 @@ use axum::{
 use millpond_protocols::BodyError;
 use millpond_store::{AppendError, QueryError};
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::{
     administration::AdministrationError,
@@ -21,6 +22,7 @@ pub(crate) struct ApiError {
     status: StatusCode,
     code: &'static str,
     message: String,
+    details: Vec<Value>,
     retry_after_seconds: Option<u64>,
 }
 
@@ -30,12 +32,31 @@ struct Body<'a> {
     error: &'a str,
     code: &'a str,
     message: &'a str,
-    details: [(); 0],
+    details: &'a [Value],
 }
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), retry_after_seconds: None }
+        Self {
+            status,
+            code,
+            message: message.into(),
+            details: Vec::new(),
+            retry_after_seconds: None,
+        }
+    }
+
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Whether the same may do later.
+    pub(crate) fn is_overloaded(&self) -> bool {
+        self.code == "overloaded"
     }
 
     fn retry_after(mut self, seconds: u64) -> Self {
@@ -45,6 +66,15 @@ impl ApiError {
 
     pub(crate) fn parameter(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_parameter", message)
+    }
+
+    /// The query can't be answered; `message` says where it is wrong and what was expected.
+    pub(crate) fn query(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_query", message)
+    }
+
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", message)
     }
 
     pub(crate) fn body(message: impl Into<String>) -> Self {
@@ -81,7 +111,7 @@ impl IntoResponse for ApiError {
             );
         }
         let error = self.status.canonical_reason().unwrap_or_default();
-        let body = Body { error, code: self.code, message: &self.message, details: [] };
+        let body = Body { error, code: self.code, message: &self.message, details: &self.details };
         let mut response = (self.status, Json(body)).into_response();
         if let Some(seconds) = self.retry_after_seconds {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
@@ -126,7 +156,7 @@ impl From<QueryError> for ApiError {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message)
                     .retry_after(RETRY_OVERLOADED_SECONDS)
             }
-            QueryError::Invalid(_) => Self::new(StatusCode::BAD_REQUEST, "invalid_query", message),
+            QueryError::Invalid(_) => Self::query(message),
             _ => Self::internal(message),
         }
     }
@@ -134,7 +164,9 @@ impl From<QueryError> for ApiError {
 
 impl From<millpond_query::ParseError> for ApiError {
     fn from(error: millpond_query::ParseError) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "invalid_query", error.to_string())
+        let place =
+            json!({ "position": error.position, "expected": error.expected, "found": error.found });
+        Self { details: vec![place], ..Self::query(error.to_string()) }
     }
 }
 

@@ -15,7 +15,9 @@ mod ingest;
 mod keys;
 mod limits;
 mod logs;
+mod openapi;
 mod own_key;
+mod routes;
 mod run;
 mod stream;
 mod time_text;
@@ -28,7 +30,6 @@ use axum::{
     extract::{DefaultBodyLimit, State},
     http::StatusCode,
     response::IntoResponse,
-    routing::{get, post},
 };
 use millpond_store::{EmbeddedStore, OpenError, Recovery, Store};
 use serde_json::json;
@@ -51,6 +52,7 @@ use crate::{
     keys::Keys,
     limits::{DECODING_MAX, SHUTDOWN_TIME_MAX},
     run::Queries,
+    stream::{Bounds, Hubs},
     usage::Usage,
 };
 
@@ -94,6 +96,7 @@ pub(crate) struct App {
     usage: Arc<Usage>,
     administration: Arc<Administration>,
     queries: Arc<Queries>,
+    hubs: Arc<Hubs>,
     bodies: Arc<Semaphore>,
     decoding: Arc<Semaphore>,
     ending: watch::Receiver<bool>,
@@ -125,6 +128,7 @@ impl Server {
         let first_key = administration.first_key(clock::now())?;
         let (end, ending) = watch::channel(false);
         let app = App {
+            hubs: Arc::new(Hubs::new(Arc::clone(&engine) as Arc<dyn Store>, Bounds::default())),
             store: Arc::clone(&engine) as Arc<dyn Store>,
             keys: Arc::new(Keys::new(administration.keys().clone())),
             usage: Arc::new(Usage::open(&config.data_directory)),
@@ -173,7 +177,13 @@ impl Server {
             stop.await;
             end.send_replace(true);
         };
-        let serving = axum::serve(listener, router(app)).with_graceful_shutdown(told).into_future();
+        let hubs = Arc::clone(&app.hubs);
+        let serving = async move {
+            axum::serve(listener, router(app)).with_graceful_shutdown(told).await?;
+            // A connection that became a WebSocket is no request any more.
+            hubs.left().await;
+            Ok::<_, io::Error>(())
+        };
         tokio::pin!(serving);
         let served = tokio::select! {
             served = &mut serving => served,
@@ -191,16 +201,7 @@ impl Server {
 }
 
 fn router(app: App) -> Router {
-    Router::new()
-        .route(millpond_wire::INGEST_PATH, post(ingest::ingest))
-        .route(millpond_wire::FLOWS_PATH, post(flows::create))
-        .route(millpond_wire::KEY_PATH, get(own_key::show))
-        .route("/api/v1/logs", get(logs::search))
-        .route("/api/v1/logs/trace/{trace_id}", get(logs::trace))
-        .route("/api/v1/logs/aggregated", get(logs::aggregated))
-        .route("/api/v1/logs/stream", get(stream::stream))
-        .merge(admin::routes())
-        .route("/health", get(health))
+    routes::router()
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         // The body is read, limited and refused in `body`.
@@ -211,9 +212,8 @@ fn router(app: App) -> Router {
 async fn health(State(app): State<App>) -> impl IntoResponse {
     let complaints = app.store.complaints();
     let status = if complaints.is_empty() { "ok" } else { "degraded" };
-    Json(
-        json!({ "status": status, "version": env!("CARGO_PKG_VERSION"), "complaints": complaints }),
-    )
+    Json(json!({ "status": status, "version": env!("CARGO_PKG_VERSION"), "complaints": complaints,
+                "queries_running": app.queries.running() }))
 }
 
 async fn not_found(uri: axum::http::Uri) -> ApiError {

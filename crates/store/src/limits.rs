@@ -43,8 +43,8 @@ pub(crate) const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(7 * 24 * 360
 /// needs one, and one more for each batch that is under way or was given up.
 pub(crate) const IDEMPOTENCY_RANGES_MAX: usize = 1024;
 
-/// Most clients that the idempotency table remembers; the longest silent are forgotten first. At some 100 bytes each
-/// in the manifest, which is written at every flush, 6 MB.
+/// Most clients that the idempotency table remembers; beyond, the longest silent of the projects that have more than
+/// their share are forgotten. At some 100 bytes each in the manifest, which is written at every flush, 6 MB.
 pub(crate) const IDEMPOTENCY_CLIENTS_MAX: usize = 1 << 16;
 
 /// What the store may hold in memory unless told otherwise, in bytes.
@@ -64,3 +64,24 @@ pub(crate) const FIELD_KEYS_MAX: usize = 256;
 
 /// Most templates of messages that a segment tells apart; messages beyond have none.
 pub(crate) const TEMPLATES_MAX: usize = 4096;
+
+/// A segment with so many rows is not merged any more. Two that have fewer fit into one row group together, so a merge
+/// gives a full segment or one of a higher tier.
+pub(crate) const SEGMENT_FULL_ROWS: u64 = ROW_GROUP_ROWS as u64 / 2;
+
+/// ... nor one of so many bytes: rows of 200 compressed bytes are few and large, and decoded ten times that.
+pub(crate) const SEGMENT_FULL_BYTES: u64 = 16 << 20;
+
+/// So many segments of one project, day and tier (a factor of four in rows) are merged. There are eight tiers, so a row
+/// is rewritten at most eight times, and a day has at most some 24 segments that are not full.
+pub(crate) const MERGE_SEGMENTS: usize = 4;
+
+/// A merge takes no further segment when the rows that it read have this size, in bytes of Arrow memory. It holds them
+/// twice.
+pub(crate) const MERGE_BYTES: usize = 64 << 20;
+
+/// How often there is a look for segments to merge, and for files that no query holds any more.
+pub(crate) const MAINTENANCE_TICK: Duration = Duration::from_secs(5);
+
+/// How often the retention of the projects is applied.
+pub(crate) const CLEAN_UP_EVERY: Duration = Duration::from_secs(60);

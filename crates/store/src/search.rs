@@ -105,15 +105,15 @@ impl Store for EmbeddedStore {
     }
 
     fn projects(&self) -> Vec<ProjectInfo> {
-        Vec::new()
+        self.shared.projects()
     }
 
-    async fn set_retention(&self, _: &Project, _: Retention) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
+    async fn set_retention(&self, project: &Project, retention: Retention) -> io::Result<()> {
+        self.shared.set_retention(project, retention)
     }
 
-    async fn delete_project(&self, _: &Project) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
+    async fn delete_project(&self, project: &Project) -> io::Result<()> {
+        self.shared.delete_project(project)
     }
 
     fn complaints(&self) -> Vec<String> {

@@ -1,7 +1,37 @@
 //! Parquet segments: sorted, immutable files of one project and one day.
 //!
-//! Any Parquet reader opens them. Rows are sorted by (time, sequence). Every file is named by the manifest with its
-//! size and CRC32C; a file that does not match is damaged: it is left as it is, reported, and not read.
+//! # Format, version 2
+//! An Apache Parquet file that any reader opens. Rows are sorted by (time, sequence), in row groups of
+//! [`ROW_GROUP_ROWS`] rows, whose pages have [`PAGE_ROWS`] rows; all pages are compressed with zstd.
+//!
+//! | column | type | meaning |
+//! | --- | --- | --- |
+//! | `sequence` | UINT_64 | place in the order of storing; unique in the store |
+//! | `time`, `observed_time` | TIMESTAMP(NANOS, UTC) | of the event, and of its arrival |
+//! | `severity_number` | UINT_8 | OpenTelemetry's, 1 to 24 |
+//! | `level` | STRING | follows from `severity_number` |
+//! | `service` … `dataset` | STRING | the text attributes of a record; `service` and `message` always have a value |
+//! | `step_index` | UINT_32 | |
+//! | `tags` | LIST of STRING | |
+//! | `exception` | STRING | a JSON object |
+//! | `fields` | STRING | a JSON object of the members of `fields` that have no column of their own |
+//! | `template` | STRING | the message with U+10000 in the place of each word with a digit; null: not told, there were too many |
+//! | `fields.PATH` | INT_64, DOUBLE, BOOLEAN or STRING | a member of `fields`; a second type of the same path has `#TYPE` behind its name |
+//!
+//! Behind the last row group stand the [`filters`] of its pages, where no Parquet reader looks. The footer's
+//! key-value metadata has `millpond.layout`, a JSON object:
+//!
+//! ```text
+//! { "format_version": 2,
+//!   "fields": [ { "name": "fields.http.status", "path": ["http", "status"], "kind": "int", "repeats": true }, … ],
+//!                           in the order of their columns, which stand behind `template`; `repeats`: has a dictionary
+//!   "rest_keys": ["a", …],  the first keys in the column `fields`; null: too many to name
+//!   "filters": [[offset, bytes], …] }                      one for each row group
+//! ```
+//! Version 1 has no layout, no templates, no filters, and all members in `fields`.
+//!
+//! Every file is named by the manifest with its size and CRC32C; a file that does not match is damaged: it is left as
+//! it is, reported, and not read.
 
 use std::{
     collections::HashSet,
@@ -51,7 +81,7 @@ use crate::{
     files,
     filters::{self, PageFilters, value_key, word_key},
     limits::{PAGE_ROWS, ROW_GROUP_ROWS, TEMPLATES_MAX},
-    manifest::SegmentEntry,
+    manifest::{SegmentEntry, segment_file},
     project::Project,
     schema::{column, place, schema},
     shred::{self, FieldColumn, Kind, shred},
@@ -495,8 +525,7 @@ fn sorted(columns: &[usize]) -> Vec<usize> {
 pub(crate) fn sort(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let times = rows.column(place::TIME).as_primitive::<TimestampNanosecondType>().values();
     let sequences = rows.column(place::SEQUENCE).as_primitive::<UInt64Type>().values();
-    if times.is_sorted() {
-        // Sequences ascend within a chunk, so equal times are in order as well.
+    if times.iter().zip(sequences).is_sorted() {
         return Ok(rows.clone());
     }
     let mut order: Vec<u32> = (0..u32::try_from(rows.num_rows()).unwrap_or(u32::MAX)).collect();
@@ -532,7 +561,7 @@ pub(crate) fn write(
     number: u64,
     rows: &RecordBatch,
 ) -> Result<SegmentEntry, SegmentError> {
-    let file_name = format!("{project}/{day}/{number:012}.parquet");
+    let file_name = segment_file(project, day, number);
     let path = directory.join(&file_name);
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;

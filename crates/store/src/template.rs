@@ -13,7 +13,8 @@ pub(crate) const MARK: char = '\u{10000}';
 const MARK_SHOWN: &str = "<*>";
 
 /// The template of a message, as it is shown.
-pub(crate) fn template(message: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn template(message: &str) -> Cow<'_, str> {
     let mut template = String::new();
     split(message, &mut template, |_| ());
     if template.contains(MARK) { Cow::Owned(shown(&template)) } else { Cow::Borrowed(message) }

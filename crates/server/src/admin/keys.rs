@@ -1,11 +1,6 @@
 //! `/api/v1/admin/keys…`.
 
-use axum::{
-    Json,
-    body::Body,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, body::Body, extract::State, http::StatusCode};
 use millpond_record::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -20,7 +15,7 @@ use crate::{
         GRACE_NANOS_DEFAULT, KeyChange, KeyEntry, KeyLimits, KeyLimitsChange, KeysError, NewKey,
         Scope, grace_nanos, nullable, time_to_come,
     },
-    logs::{NoParameters, Parameters},
+    logs::{NoParameters, Parameters, Piece},
 };
 
 #[derive(Debug, Deserialize)]
@@ -92,7 +87,7 @@ pub(super) async fn create(
 pub(super) async fn change(
     admin: Admin,
     State(app): State<App>,
-    Path(id): Path<String>,
+    Piece(id): Piece,
     Parameters(NoParameters {}): Parameters<NoParameters>,
     request: Body,
 ) -> Result<Json<KeyStatus>, ApiError> {
@@ -109,7 +104,7 @@ pub(super) async fn change(
 pub(super) async fn rotate(
     admin: Admin,
     State(app): State<App>,
-    Path(id): Path<String>,
+    Piece(id): Piece,
     Parameters(NoParameters {}): Parameters<NoParameters>,
     request: Body,
 ) -> Result<Json<Value>, ApiError> {
@@ -127,7 +122,7 @@ pub(super) async fn rotate(
 pub(super) async fn revoke(
     admin: Admin,
     State(app): State<App>,
-    Path(id): Path<String>,
+    Piece(id): Piece,
     Parameters(NoParameters {}): Parameters<NoParameters>,
 ) -> Result<Json<KeyStatus>, ApiError> {
     reach(&admin, &id).await?;
