@@ -27,8 +27,9 @@ pub(crate) fn word_key(word: &str) -> u64 {
     if word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) {
         return XxHash3_64::oneshot(word.as_bytes());
     }
-    // By way of the upper case, so that all letters that are one in some case are the same.
-    XxHash3_64::oneshot(word.to_uppercase().to_lowercase().as_bytes())
+    // By way of the lower and the upper case, so that all letters that are one in some case are the same: the capital
+    // ẞ has no upper case, its ß has one.
+    XxHash3_64::oneshot(word.to_lowercase().to_uppercase().to_lowercase().as_bytes())
 }
 
 /// The key of a whole value.

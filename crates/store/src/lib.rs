@@ -43,6 +43,7 @@ mod idempotency;
 mod limits;
 mod manifest;
 mod matches;
+mod members;
 mod parallel;
 mod project;
 mod records;

@@ -237,7 +237,7 @@ impl Tester {
     /// The comparison with a number, if it is one; one with a text that is none holds for no number.
     pub(crate) fn compared_float(&self) -> Option<(Comparison, f64)> {
         let Test::Compare(comparison, text) = &self.test else { return None };
-        Some((*comparison, text.parse().ok()?))
+        Some((*comparison, decimal(text)?))
     }
 
     /// The words that are looked for.
@@ -309,7 +309,13 @@ pub(crate) fn compare_numbers(left: &str, right: &str) -> Option<Ordering> {
     if let (Ok(left), Ok(right)) = (left.parse::<i128>(), right.parse::<i128>()) {
         return Some(left.cmp(&right));
     }
-    left.parse::<f64>().ok()?.partial_cmp(&right.parse::<f64>().ok()?)
+    decimal(left)?.partial_cmp(&decimal(right)?)
+}
+
+/// The decimal number that a text is: digits, signs, a point, an exponent. `inf` and `nan` are words.
+pub(crate) fn decimal(text: &str) -> Option<f64> {
+    let plain = |b: u8| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E');
+    text.bytes().all(plain).then(|| text.parse().ok()).flatten()
 }
 
 #[cfg(test)]
@@ -349,6 +355,9 @@ mod tests {
         );
         assert_eq!(compare_numbers("1e3", "1000"), Some(Ordering::Equal));
         assert_eq!(compare_numbers("x", "10"), None);
+        assert_eq!(compare_numbers("5", "inf"), None);
+        assert_eq!(compare_numbers("Infinity", "5"), None);
+        assert_eq!(compare_numbers("1e400", "5"), Some(Ordering::Greater));
         assert_eq!(order("b", "a"), Ordering::Greater);
     }
 }

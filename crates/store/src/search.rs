@@ -26,7 +26,7 @@ use crate::{
     schema::schema,
     select::{Selector, places},
     unit::{Reading, Unit, Units},
-    values::{Number, RowList, Value, Values},
+    values::{Number, RowList, Values},
 };
 
 #[async_trait]
@@ -179,9 +179,11 @@ fn member(unit: &Unit, path: &str, rows: &RowList, of: &DataType) -> Result<Arra
     let values = Values::new(unit, &Path(path.to_owned()), rows)?;
     let all = (0..rows.len()).map(|at| values.value(at));
     Ok(match of {
-        DataType::Int64 => Arc::new(Int64Array::from_iter(all.map(|value| match value {
-            Some(Value::Int(whole)) => Some(whole),
-            _ => None,
+        DataType::Int64 => Arc::new(Int64Array::from_iter(all.map(|value| {
+            match value.and_then(|value| value.number()) {
+                Some(Number::Int(whole)) => Some(whole),
+                _ => None,
+            }
         }))),
         DataType::Float64 => Arc::new(Float64Array::from_iter(
             all.map(|value| value.and_then(|value| value.number()).map(Number::float)),

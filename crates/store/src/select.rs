@@ -4,6 +4,8 @@
 //! order: the templates of messages and the dictionaries of strings, where each value is looked at once however many
 //! rows have it; the filters of pages; and only then the texts of the rows that are left.
 
+use std::cmp::Reverse;
+
 use arrow::{
     array::{Array, AsArray, StringArray},
     buffer::BooleanBuffer,
@@ -21,6 +23,7 @@ use crate::{
     filters::{PageFilters, value_key, word_key},
     limits::PAGE_ROWS,
     matches::{Node, Tester, Words},
+    members::{Contested, leads_to},
     schema::place,
     segment::FILTERED,
     shred::{FieldColumn, Kind},
@@ -268,10 +271,17 @@ impl Selector<'_> {
         })
     }
 
-    /// The rows whose member of `fields` passes: of each record the first that has the path, flat before nested.
+    /// The rows whose member of `fields` passes: of each record the one that [`Object::get`] finds.
     fn path(&self, path: &str, tester: &Tester, within: BooleanBuffer) -> Selected {
         let mut found = none(&within);
         let mut left = within;
+        if let Some(contested) = Contested::of(self.unit, path, &left)? {
+            let (rows, texts) = (&contested.rows, contested.texts());
+            let all = BooleanBuffer::new_set(rows.len());
+            add(&self.reading.rows, rows.len());
+            found = scatter(left.len(), rows, &having(texts, path, tester, &all));
+            left = &left & &!&scatter(left.len(), rows, &all);
+        }
         for (column, place) in columns_of(self.unit, path) {
             if self.unit.is_empty(place) {
                 continue;
@@ -345,13 +355,7 @@ impl Selector<'_> {
             return Ok(none(&within));
         }
         self.texts(place, within, |column, within| {
-            rows_where(within, |row| {
-                column.text(row).is_some_and(|text| {
-                    Object::from_normalised(text)
-                        .get(path)
-                        .is_some_and(|value| tester.matches(&value))
-                })
-            })
+            rows_where(within, |row| column.text(row).is_some_and(|text| has(text, path, tester)))
         })
     }
 }
@@ -360,7 +364,9 @@ impl Selector<'_> {
 pub(crate) fn columns_of<'a>(unit: &'a Unit, path: &str) -> Vec<(&'a FieldColumn, usize)> {
     let fields = unit.layout().fields.iter().filter(|(column, _)| column.dotted() == path);
     let mut fields: Vec<_> = fields.map(|(column, place)| (column, *place)).collect();
-    fields.sort_by_key(|(column, _)| column.path.len());
+    fields.sort_by_key(|(column, _)| -> Vec<Reverse<usize>> {
+        column.path.iter().map(|key| Reverse(key.len())).collect()
+    });
     fields
 }
 
@@ -369,12 +375,22 @@ pub(crate) fn rest_may_have(unit: &Unit, path: &str) -> bool {
     if unit.is_empty(place::FIELDS) {
         return false;
     }
-    unit.layout().rest_keys.as_ref().is_none_or(|keys| {
-        keys.iter().any(|key| {
-            path.strip_prefix(key.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-        })
-    })
+    let keys = unit.layout().rest_keys.as_ref();
+    keys.is_none_or(|keys| keys.iter().any(|key| leads_to(key, path)))
+}
+
+/// Whether an object has a member that passes.
+fn has(object: &str, path: &str, tester: &Tester) -> bool {
+    Object::from_normalised(object).get(path).is_some_and(|value| tester.matches(&value))
+}
+
+fn having(
+    objects: &StringArray,
+    path: &str,
+    tester: &Tester,
+    within: &BooleanBuffer,
+) -> BooleanBuffer {
+    rows_where(within, |row| objects.is_valid(row) && has(objects.value(row), path, tester))
 }
 
 fn is_filtered(place: usize) -> bool {
@@ -446,18 +462,23 @@ impl Asked {
                 .map(|word| if is_variable(word) { mark.clone() } else { (*word).to_owned() })
                 .collect()
         };
-        let compiled = |words: Vec<String>| {
-            Words::new(&words.join(" "), false)
+        let compiled = |words: Vec<String>, prefix| {
+            Words::new(&words.join(" "), prefix)
                 .map_err(|error| QueryError::Invalid(error.to_string()))
         };
         let whole: &[&str] = if prefix { before } else { &all };
-        let marked =
-            all.iter().any(|word| is_variable(word)).then(|| compiled(marks(&all))).transpose()?;
-        let started = (prefix && !is_variable(last))
+        // A mark stands for a whole word.
+        let goes_on = prefix && !is_variable(last);
+        let marked = all
+            .iter()
+            .any(|word| is_variable(word))
+            .then(|| compiled(marks(&all), goes_on))
+            .transpose()?;
+        let started = goes_on
             .then(|| {
                 let mut words = marks(before);
                 words.push(mark.clone());
-                compiled(words)
+                compiled(words, false)
             })
             .transpose()?;
         Ok(Self {

@@ -2,7 +2,8 @@
 //!
 //! A value is put into a column only if it reads back as the same text: whole numbers of 64 bits, floats as the
 //! shortest text that gives them, booleans, strings. All else (null, lists, rare members, a string among numbers)
-//! stays in `fields`, from which what is in columns is taken out.
+//! stays in `fields`, from which what is in columns is taken out. An object with a key that is there twice, which
+//! columns could not tell apart, stays there as it is.
 
 use std::sync::Arc;
 
@@ -107,6 +108,8 @@ struct Leaf<'a> {
 #[derive(Default)]
 struct Key {
     path: String,
+    /// One behind the last row that has it.
+    seen: u32,
     counts: [u32; 4],
     /// For each kind its column, if it has one.
     columns: [Option<u32>; 4],
@@ -117,6 +120,8 @@ struct Leaves<'a> {
     keys: Vec<Key>,
     places: HashMap<String, u32>,
     leaves: Vec<Leaf<'a>>,
+    /// The rows with a path that is there twice, ascending.
+    doubled: Vec<u32>,
 }
 
 impl<'a> Leaves<'a> {
@@ -135,11 +140,11 @@ impl<'a> Leaves<'a> {
         let parent = path.len();
         for_each_member(text, |key, value| {
             path.push_str(key);
+            let key = self.key(row, path);
             if is_inner(value) {
                 path.push(SEPARATOR);
                 self.object(row, value, path);
             } else {
-                let key = self.key(path);
                 let kind = Kind::of(value);
                 if let Some((kind, of_key)) = kind.zip(self.keys.get_mut(key as usize)) {
                     of_key.counts[kind as usize] += 1;
@@ -150,12 +155,23 @@ impl<'a> Leaves<'a> {
         });
     }
 
-    fn key(&mut self, path: &str) -> u32 {
+    fn is_doubled(&self, row: u32) -> bool {
+        self.doubled.binary_search(&row).is_ok()
+    }
+
+    /// The number of a path that a row has.
+    fn key(&mut self, row: u32, path: &str) -> u32 {
         if let Some(&key) = self.places.get(path) {
+            if let Some(known) = self.keys.get_mut(key as usize) {
+                let before = std::mem::replace(&mut known.seen, row + 1);
+                if before == row + 1 && self.doubled.last() != Some(&row) {
+                    self.doubled.push(row);
+                }
+            }
             return key;
         }
         let key = u32::try_from(self.keys.len()).unwrap_or(u32::MAX);
-        self.keys.push(Key { path: path.to_owned(), ..Key::default() });
+        self.keys.push(Key { path: path.to_owned(), seen: row + 1, ..Key::default() });
         self.places.insert(path.to_owned(), key);
         key
     }
@@ -317,13 +333,14 @@ pub(crate) fn shred(fields: &StringArray) -> Shredded {
         let column = leaf
             .kind
             .zip(leaves.keys.get(leaf.key as usize))
+            .filter(|_| !leaves.is_doubled(leaf.row))
             .and_then(|(kind, key)| key.columns[kind as usize]);
         let builder = column.and_then(|column| builders.get_mut(column as usize));
         if !builder.is_some_and(|builder| builder.push(leaf.row as usize, leaf.value)) {
             left_over.push((leaf.row, u32::try_from(place).unwrap_or(u32::MAX)));
         }
     }
-    let (rest, rest_keys) = rest(rows, &leaves, &left_over);
+    let (rest, rest_keys) = rest(fields, &leaves, &left_over);
     let columns = builders.into_iter().zip(&mut chosen).map(|(mut builder, column)| {
         builder.fill(rows);
         let (array, repeats) = builder.finish();
@@ -335,7 +352,7 @@ pub(crate) fn shred(fields: &StringArray) -> Shredded {
 
 /// What is in no column, as objects.
 fn rest(
-    rows: usize,
+    fields: &StringArray,
     leaves: &Leaves<'_>,
     left_over: &[(u32, u32)],
 ) -> (StringArray, Option<Vec<String>>) {
@@ -356,11 +373,15 @@ fn rest(
                 keys.push(first.to_owned());
             }
         }
+        if leaves.is_doubled(this) {
+            builder.append_value(fields.value(this as usize));
+            continue;
+        }
         let mut text = String::new();
         object.write(&mut text);
         builder.append_value(text);
     }
-    builder.append_nulls(rows - row as usize);
+    builder.append_nulls(fields.len() - row as usize);
     keys.sort_unstable();
     (builder.finish(), (keys.len() <= FIELD_KEYS_MAX).then_some(keys))
 }

@@ -17,7 +17,7 @@ const MARK_SHOWN: &str = "<*>";
 pub fn template(message: &str) -> Cow<'_, str> {
     let mut template = String::new();
     split(message, &mut template, |_| ());
-    if template == message { Cow::Borrowed(message) } else { Cow::Owned(shown(&template)) }
+    if template.contains(MARK) { Cow::Owned(shown(&template)) } else { Cow::Borrowed(message) }
 }
 
 /// A template as it is shown.

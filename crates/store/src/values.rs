@@ -1,9 +1,10 @@
 //! The values that a field has in rows of a unit: as they are counted, grouped and sorted.
 
-use std::{borrow::Cow, cmp::Ordering};
+use std::{borrow::Cow, cmp::Ordering, sync::Arc};
 
 use arrow::{
-    array::{Array, AsArray},
+    array::{Array, AsArray, BooleanBufferBuilder},
+    buffer::BooleanBuffer,
     datatypes::{TimestampNanosecondType, UInt8Type, UInt32Type},
 };
 use millpond_query::Field;
@@ -15,6 +16,8 @@ use millpond_record::{
 use crate::{
     QueryError,
     columns::{Column, Shared, hash},
+    matches::decimal,
+    members::Contested,
     schema::place,
     select::{columns_of, rest_may_have},
     template::{shown, template},
@@ -28,15 +31,17 @@ pub(crate) enum Value {
     Float(f64),
     Text(String),
     Time(i64),
+    Level(Level),
 }
 
 impl Value {
-    /// The value of a text or of a number's digits.
+    /// The value of a text or of a number's digits. Numbers beyond what integers and floats can tell apart stay texts.
     fn of(scalar: &Scalar<'_>) -> Self {
         match scalar {
-            Scalar::Number(text) => match text.parse() {
-                Ok(whole) => Self::Int(whole),
-                Err(_) => text.parse().map_or_else(|_| Self::Text((*text).to_owned()), Self::Float),
+            Scalar::Number(text) => match Number::parse(text) {
+                Some(Number::Int(whole)) => Self::Int(whole),
+                Some(Number::Float(float)) if text.contains(['.', 'e', 'E']) => Self::Float(float),
+                _ => Self::Text((*text).to_owned()),
             },
             other => Self::Text(other.text().to_owned()),
         }
@@ -48,6 +53,7 @@ impl Value {
             Self::Int(whole) | Self::Time(whole) => Some(Number::Int(*whole)),
             Self::Float(float) => Some(Number::Float(*float)),
             Self::Text(text) => Number::parse(text),
+            Self::Level(_) => None,
         }
     }
 }
@@ -61,8 +67,11 @@ impl PartialOrd for Value {
 }
 
 impl Ord for Value {
-    /// Numbers, also those that are texts, before texts.
+    /// Numbers, also those that are texts, before texts; levels by how serious they are.
     fn cmp(&self, other: &Self) -> Ordering {
+        if let (Self::Level(level), Self::Level(other)) = (self, other) {
+            return level.cmp(other);
+        }
         match (self.number(), other.number()) {
             (Some(a), Some(b)) => a.cmp(&b).then_with(|| self.text().cmp(&other.text())),
             (Some(_), None) => Ordering::Less,
@@ -73,12 +82,19 @@ impl Ord for Value {
 }
 
 impl Value {
+    /// By which values are told to be the same: `10` and `10.0` are.
     pub(crate) fn text(&self) -> Cow<'_, str> {
         match self {
             Self::Int(whole) => Cow::Owned(whole.to_string()),
+            Self::Float(float) if float.trunc() == *float && float.abs() < WHOLE_FLOATS_END => {
+                #[allow(clippy::cast_possible_truncation, reason = "it is whole and in range")]
+                let whole = *float as i64;
+                Cow::Owned(whole.to_string())
+            }
             Self::Float(float) => Cow::Owned(zmij::Buffer::new().format(*float).to_owned()),
             Self::Text(text) => Cow::Borrowed(text),
             Self::Time(nanos) => Cow::Owned(Timestamp::from_nanos(*nanos).to_string()),
+            Self::Level(level) => Cow::Borrowed(level.name()),
         }
     }
 }
@@ -96,11 +112,7 @@ impl Number {
         if let Ok(whole) = text.parse() {
             return Some(Self::Int(whole));
         }
-        let digits = text
-            .bytes()
-            .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E'));
-        let number = text.parse().ok().filter(|number: &f64| digits && number.is_finite());
-        number.map(Self::Float)
+        decimal(text).filter(|number| number.is_finite()).map(Self::Float)
     }
 
     #[allow(clippy::cast_precision_loss, reason = "where floats are asked for")]
@@ -114,9 +126,31 @@ impl Number {
     pub(crate) fn cmp(&self, other: &Self) -> Ordering {
         match (self, other) {
             (Self::Int(a), Self::Int(b)) => a.cmp(b),
-            (a, b) => a.float().total_cmp(&b.float()),
+            (Self::Float(a), Self::Float(b)) if a == b => Ordering::Equal,
+            (Self::Float(a), Self::Float(b)) => a.total_cmp(b),
+            (Self::Int(a), Self::Float(b)) => compare_exactly(*a, *b),
+            (Self::Float(a), Self::Int(b)) => compare_exactly(*b, *a).reverse(),
         }
     }
+}
+
+/// 2^63: floats below are in the range of whole numbers of 64 bits.
+const WHOLE_FLOATS_END: f64 = 9_223_372_036_854_775_808.0;
+
+/// Compares without rounding the whole number: an order in which rounding makes numbers equal is none.
+fn compare_exactly(whole: i64, float: f64) -> Ordering {
+    if float.is_nan() || float >= WHOLE_FLOATS_END {
+        return Ordering::Less;
+    }
+    if float < -WHOLE_FLOATS_END {
+        return Ordering::Greater;
+    }
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "it is in range, and its fraction is looked at next"
+    )]
+    let cut = float as i64;
+    whole.cmp(&cut).then_with(|| 0.0.partial_cmp(&float.fract()).unwrap_or(Ordering::Equal))
 }
 
 /// Rows of a unit, ascending; a row may be there more than once.
@@ -131,6 +165,21 @@ impl RowList {
         match self {
             Self::All(count) => *count,
             Self::Some(rows) => rows.len(),
+        }
+    }
+
+    /// The rows, among all of a unit.
+    fn marked(&self, rows: usize) -> BooleanBuffer {
+        match self {
+            Self::All(_) => BooleanBuffer::new_set(rows),
+            Self::Some(listed) => {
+                let mut marked = BooleanBufferBuilder::new(rows);
+                marked.append_n(rows, false);
+                for &row in listed {
+                    marked.set_bit(row as usize, true);
+                }
+                marked.finish()
+            }
         }
     }
 
@@ -214,6 +263,10 @@ impl<'a> Values<'a> {
     }
 
     fn path(&mut self, unit: &Unit, path: &str) -> Result<(), QueryError> {
+        if let Some(contested) = Contested::of(unit, path, &self.rows.marked(unit.rows))? {
+            let fields = Arc::new(Column::Text(contested.spread(unit.rows)));
+            self.parts.push(Part::Members(fields, path.to_owned()));
+        }
         for (_, place) in columns_of(unit, path) {
             self.column(unit, place)?;
         }
@@ -268,7 +321,7 @@ impl Part {
             Self::Listed(column) => of_column(column, at),
             Self::Times(column) => time_at(column, row).map(Value::Time),
             Self::Levels(column) => {
-                severity_at(column, row).map(|number| Value::Text(level(number).name().to_owned()))
+                severity_at(column, row).map(|number| Value::Level(level(number)))
             }
             Self::Severities(column) => {
                 severity_at(column, row).map(|number| Value::Int(number.into()))
@@ -350,32 +403,28 @@ pub(crate) fn level(severity_number: u8) -> Level {
     Severity::from_number(severity_number).map_or(Level::Info, Severity::level)
 }
 
-/// Lists each row once for each of its tags, and the tags.
+/// Each place of the list once for each different tag of its row, and once if there is none.
 pub(crate) fn tags(
     unit: &Unit,
     rows: &RowList,
-) -> Result<(RowList, Vec<Option<String>>), QueryError> {
-    let mut listed = Vec::new();
+) -> Result<Vec<(usize, Option<String>)>, QueryError> {
     let mut tags = Vec::new();
     let column = unit.column(place::TAGS)?;
-    let Column::Other(array) = &*column else { return Ok((RowList::Some(listed), tags)) };
+    let Column::Other(array) = &*column else { return Ok(tags) };
     let lists = array.as_list::<i32>();
     for at in 0..rows.len() {
         let row = rows.row(at);
-        let of_row = u32::try_from(row).unwrap_or(u32::MAX);
         if !lists.is_valid(row) {
-            listed.push(of_row);
-            tags.push(None);
+            tags.push((at, None));
             continue;
         }
         let mut seen: Vec<String> = Vec::new();
         for tag in lists.value(row).as_string::<i32>().iter().flatten() {
             if !seen.iter().any(|known| known == tag) {
-                listed.push(of_row);
-                tags.push(Some(tag.to_owned()));
+                tags.push((at, Some(tag.to_owned())));
                 seen.push(tag.to_owned());
             }
         }
     }
-    Ok((RowList::Some(listed), tags))
+    Ok(tags)
 }

@@ -69,8 +69,9 @@ impl Groups {
         let mut rows = rows;
         let mut tag = None;
         if by.contains(&Group::Field(Field::Tags)) {
-            let (listed, tags) = tags(unit, &rows)?;
-            rows = listed;
+            let tags = tags(unit, &rows)?;
+            let listed = tags.iter().map(|&(at, _)| u32::try_from(rows.row(at)));
+            rows = RowList::Some(listed.map(|row| row.unwrap_or(u32::MAX)).collect());
             tag = Some(Dimension::of_tags(&tags));
         }
         let mut dimensions = Vec::new();
@@ -126,10 +127,11 @@ impl Groups {
         let mut map: HashMap<Vec<u32>, u32> = HashMap::new();
         let mut codes = vec![0; sizes.len()];
         for at in 0..self.rows.len() {
-            let mut place = 0;
+            let mut place: usize = 0;
             for ((code, dimension), size) in codes.iter_mut().zip(&self.dimensions).zip(&sizes) {
                 *code = dimension.codes.get(at).copied().unwrap_or_default();
-                place = place * size + *code as usize;
+                // Means nothing if there are too many combinations for a table.
+                place = place.wrapping_mul(*size).wrapping_add(*code as usize);
             }
             let next = u32::try_from(self.counts.len()).unwrap_or(u32::MAX);
             let group = match table.get_mut(place) {
@@ -202,10 +204,10 @@ impl Dimension {
         }
     }
 
-    fn of_tags(tags: &[Option<String>]) -> Self {
+    fn of_tags(tags: &[(usize, Option<String>)]) -> Self {
         let mut known: HashesMap<u32> = HashesMap::default();
         let (mut codes, mut hashes, mut values) = (Vec::new(), Vec::new(), Vec::new());
-        for tag in tags {
+        for (_, tag) in tags {
             let hash = tag.as_deref().map_or(MISSING, hash);
             let next = small(hashes.len());
             let code = *known.entry(hash).or_insert(next);
@@ -312,11 +314,11 @@ impl Dimension {
             let number = numbers.get(rows.row(at)).copied().unwrap_or_default();
             table.get(usize::from(number)).copied().unwrap_or_default()
         });
-        let names = Level::ALL.into_iter().map(Level::name);
+        let levels = Level::ALL.into_iter();
         Ok(Self {
             codes: codes.collect(),
-            hashes: names.clone().map(hash).collect(),
-            source: Source::Made(names.map(|name| Some(Value::Text(name.to_owned()))).collect()),
+            hashes: levels.clone().map(|level| hash(level.name())).collect(),
+            source: Source::Made(levels.map(|level| Some(Value::Level(level))).collect()),
         })
     }
 }

@@ -23,14 +23,15 @@ use self::{
 use crate::{
     Aggregate, Answer, QueryError,
     cache::Cache,
-    columns::Column,
+    columns::{Column, hash},
     engine::Snapshot,
     matches::Node,
     parallel::{self, Cancelled},
     rows::within,
+    schema::place,
     select::{Selector, places},
     unit::{Reading, Unit, Units, add},
-    values::{Number, Part, RowList, Values},
+    values::{Number, Part, RowList, Values, tags},
 };
 
 /// Counts what a request asks for.
@@ -126,6 +127,14 @@ fn apply(
                 update(group, &mut |state| state.add_count(count));
             }
         }
+        Function::CountOf(Field::Tags) => {
+            let tagged = unit.column(place::TAGS)?.valid();
+            for (at, &group) in groups.of_row.iter().enumerate() {
+                if tagged.value(groups.rows.row(at)) {
+                    update(group, &mut |state| state.add_count(1));
+                }
+            }
+        }
         Function::CountOf(field) => {
             let values = Values::new(unit, field, &groups.rows)?;
             for (at, &group) in groups.of_row.iter().enumerate() {
@@ -188,26 +197,15 @@ fn distinct(
     groups: &Groups,
     visit: &mut impl FnMut(u32, u128),
 ) -> Result<(), QueryError> {
-    let (listed, tags);
-    let (rows, tags): (&RowList, &[Option<String>]) = if *field == Field::Tags {
-        (listed, tags) = crate::values::tags(unit, &groups.rows)?;
-        (&listed, &tags)
-    } else {
-        (&groups.rows, &[])
-    };
     if *field == Field::Tags {
-        // A row is listed once for each tag, next to each other and in the order of the rows.
-        let mut at = 0;
-        for (place, tag) in tags.iter().enumerate() {
-            while groups.rows.row(at) != rows.row(place) {
-                at += 1;
-            }
+        for (at, tag) in tags(unit, &groups.rows)? {
             if let (Some(tag), Some(&group)) = (tag, groups.of_row.get(at)) {
-                visit(group, crate::columns::hash(tag));
+                visit(group, hash(&tag));
             }
         }
         return Ok(());
     }
+    let rows = &groups.rows;
     let values = Values::new(unit, field, rows)?;
     let dictionary = match values.single() {
         Some(Part::Column(column)) => match &**column {

@@ -122,6 +122,18 @@ fn columns(rows: &[Row], request: &Aggregate) -> Result<RecordBatch, QueryError>
     Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)?)
 }
 
+/// Whether a value is a number that is the same as a float.
+fn is_float(value: &Value) -> bool {
+    match value {
+        Value::Float(_) => true,
+        Value::Int(whole) => whole.unsigned_abs() <= EXACT_FLOATS_MAX,
+        _ => false,
+    }
+}
+
+/// Up to this size every whole number is a float.
+const EXACT_FLOATS_MAX: u64 = 1 << 53;
+
 fn column(values: &[Option<&Value>], of: &Type) -> ArrayRef {
     let present = || values.iter().flatten();
     let whole = |value: &Value| match value {
@@ -135,10 +147,7 @@ fn column(values: &[Option<&Value>], of: &Type) -> ArrayRef {
         {
             &Type::Whole
         }
-        Type::Open
-            if present().all(|value| matches!(value, Value::Int(_) | Value::Float(_)))
-                && present().next().is_some() =>
-        {
+        Type::Open if present().all(|value| is_float(value)) && present().next().is_some() => {
             &Type::Float
         }
         Type::Open => &Type::Text,
