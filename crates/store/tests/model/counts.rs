@@ -118,8 +118,11 @@ pub fn expected(request: &Aggregate, records: &[(u64, &Known<'_>)]) -> Vec<Vec<C
             let values = group_values(group, known);
             let mut longer = Vec::new();
             for key in &keys {
-                longer
-                    .extend(values.iter().map(|value| [key.as_slice(), &[value.clone()]].concat()));
+                longer.extend(
+                    values
+                        .iter()
+                        .map(|value| [key.as_slice(), std::slice::from_ref(value)].concat()),
+                );
             }
             keys = longer;
         }
@@ -206,11 +209,21 @@ fn apply(function: &Function, records: &[&Known<'_>], request: &Aggregate) -> Ce
         _ if numbers.is_empty() => Cell::Missing,
         Function::Sum(_) => Cell::Float(sum),
         Function::Avg(_) => Cell::Float(sum / numbers.len() as f64),
-        Function::Min(_) => Cell::Float(numbers[0]),
-        Function::Max(_) => Cell::Float(numbers[numbers.len() - 1]),
+        Function::Min(_) => extreme(&values, false),
+        Function::Max(_) => extreme(&values, true),
         Function::Percentile(hundredths, _) => Cell::Float(percentile(&numbers, *hundredths)),
         Function::Count | Function::Rate => panic!("{function} has no field"),
     }
+}
+
+/// The least or greatest number, exact where it is whole.
+fn extreme(values: &[Vec<Json>], greatest: bool) -> Cell {
+    let numbers = values.iter().flatten().filter_map(|value| {
+        let number = number(value)?;
+        let text = key(&Json::Number(value.text()));
+        Some(if text.parse::<i64>().is_ok() { Cell::Text(text) } else { Cell::Float(number) })
+    });
+    numbers.min_by(|a, b| a.order(b, greatest)).unwrap_or(Cell::Missing)
 }
 
 #[allow(
