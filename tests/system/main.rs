@@ -14,6 +14,8 @@
 #![expect(clippy::print_stdout, reason = "the test runner shows it when the test fails")]
 
 mod access;
+mod access_admin;
+mod access_limits;
 mod crash;
 mod damage;
 mod exactly_once;
@@ -21,8 +23,11 @@ mod fixture;
 mod full_disk;
 mod hostile;
 mod ingest;
+mod openapi;
+mod pipes;
 mod program;
 mod query;
 mod raw;
 mod sdk;
+mod search;
 mod stream;

@@ -1,11 +1,14 @@
 //! The program `millpond`.
 
+mod administrator;
 mod data;
 mod key;
+mod project;
 mod read;
 mod remote;
 mod render;
 mod serve;
+mod size;
 
 use std::process::ExitCode;
 
@@ -23,7 +26,7 @@ struct Arguments {
 enum Command {
     /// Run the server.
     Serve(serve::Arguments),
-    /// Make, list and revoke keys, on the data directory of a server that may be running.
+    /// Make, list, change, rotate and revoke keys, on a data directory or through a running server.
     #[command(subcommand)]
     Key(key::Command),
     /// Look whether the data of a stopped server is whole: one line for each problem, exit code 1 if there are any.
@@ -32,6 +35,9 @@ enum Command {
     Repair(data::Arguments),
     /// Copy the data of a server that may be running.
     Backup(data::BackupArguments),
+    /// Make, list and delete projects, and say what they keep.
+    #[command(subcommand)]
+    Project(project::Command),
     /// Find records, newest first.
     Query(read::QueryArguments),
     /// Show records as they are stored.
@@ -45,6 +51,7 @@ fn main() -> ExitCode {
         Command::Check(arguments) => data::check(&arguments),
         Command::Repair(arguments) => data::repair(&arguments),
         Command::Backup(arguments) => data::backup(&arguments),
+        Command::Project(command) => project::run(command),
         Command::Query(arguments) => read::query(&arguments),
         Command::Tail(arguments) => read::tail(&arguments),
     };

@@ -9,11 +9,9 @@ use std::{
 use anyhow::{Result, bail};
 use clap::Args;
 use millpond_query::Interval;
-use millpond_record::Timestamp;
 use serde_json::Value;
 
 use crate::{
-    key::now,
     remote::Remote,
     render::{self, plain},
 };
@@ -26,18 +24,19 @@ const RECONNECT_WAIT: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Args)]
 pub(crate) struct QueryArguments {
-    /// What to look for, such as `level:error service:api "did not respond"`; everything if left out.
+    /// What to look for, such as `level:error service:api "did not respond"`; everything if left out. With pipes, such
+    /// as `level:error | stats count() by service`, a table.
     #[arg(default_value = "", allow_hyphen_values = true)]
     query: String,
     #[command(flatten)]
     remote: Remote,
     /// Only records from this time on: RFC 3339, or how long ago, such as 15m.
-    #[arg(long, value_parser = time)]
-    from: Option<Timestamp>,
+    #[arg(long)]
+    from: Option<String>,
     /// Only records before this time.
-    #[arg(long, value_parser = time)]
-    to: Option<Timestamp>,
-    /// At most so many records.
+    #[arg(long)]
+    to: Option<String>,
+    /// At most so many records, or rows of a table.
     #[arg(long, default_value_t = 100)]
     limit: usize,
     /// One JSON object a line.
@@ -57,17 +56,21 @@ pub(crate) struct TailArguments {
     json: bool,
 }
 
-/// Reads a time, or how long ago it was.
-fn time(text: &str) -> Result<Timestamp> {
-    if let Ok(ago) = text.parse::<Interval>() {
-        return Ok(Timestamp::from_nanos(now().nanos().saturating_sub(ago.nanos())));
+/// A time in the server's words; how long ago is counted from its now.
+fn time(text: &str) -> String {
+    match text.parse::<Interval>() {
+        Ok(ago) => format!("now-{ago}"),
+        Err(_) => text.to_owned(),
     }
-    Ok(Timestamp::parse(text)?)
 }
 
 /// Writes a record; `false` when nobody reads any more, as behind `| head`.
 fn show(out: &mut impl Write, record: &Value, json: bool) -> Result<bool> {
-    let line = if json { render::json(record) } else { render::line(record) };
+    write(out, &if json { render::json(record) } else { render::line(record) })
+}
+
+/// Writes a line; `false` when nobody reads any more.
+fn write(out: &mut impl Write, line: &str) -> Result<bool> {
     match writeln!(out, "{line}").and_then(|()| out.flush()) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
@@ -80,12 +83,24 @@ pub(crate) fn query(arguments: &QueryArguments) -> Result<()> {
     let mut left = arguments.limit;
     let mut cursor: Option<String> = None;
     while left > 0 {
-        let mut parameters =
-            vec![("q", arguments.query.clone()), ("limit", left.min(PAGE_RECORDS).to_string())];
-        parameters.extend(arguments.from.map(|from| ("from", from.to_string())));
-        parameters.extend(arguments.to.map(|to| ("to", to.to_string())));
+        let mut parameters = vec![
+            ("q", arguments.query.clone()),
+            ("limit", left.min(PAGE_RECORDS).to_string()),
+            ("total", false.to_string()),
+        ];
+        parameters.extend(arguments.from.as_deref().map(|from| ("from", time(from))));
+        parameters.extend(arguments.to.as_deref().map(|to| ("to", time(to))));
         parameters.extend(cursor.take().map(|cursor| ("cursor", cursor)));
-        let page = arguments.remote.get("/api/v1/logs", &parameters)?;
+        let page = arguments.remote.get("/api/v1/query", &parameters)?;
+        for damaged in page.get("damaged").and_then(Value::as_array).into_iter().flatten() {
+            anstream::eprintln!(
+                "warning: a part of the data is damaged and was left out: {}",
+                plain(&damaged.to_string())
+            );
+        }
+        if let Some(columns) = page.get("columns").and_then(Value::as_array) {
+            return show_table(&mut out, columns, &page, arguments.json);
+        }
         let Some(records) = page.get("logs").and_then(Value::as_array) else {
             bail!("the answer has no `logs`: {}", plain(&page.to_string()))
         };
@@ -94,17 +109,29 @@ pub(crate) fn query(arguments: &QueryArguments) -> Result<()> {
                 return Ok(());
             }
         }
-        for damaged in page.get("damaged").and_then(Value::as_array).into_iter().flatten() {
-            anstream::eprintln!(
-                "warning: a part of the data is damaged and was left out: {}",
-                plain(&damaged.to_string())
-            );
-        }
         left = left.saturating_sub(records.len());
         match page.get("next_cursor").and_then(Value::as_str) {
             Some(next) => cursor = Some(next.to_owned()),
             None => break,
         }
+    }
+    Ok(())
+}
+
+fn show_table(out: &mut impl Write, columns: &[Value], page: &Value, json: bool) -> Result<()> {
+    let rows = page.get("rows").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let lines = if json {
+        rows.iter().map(|row| render::json_row(columns, row)).collect()
+    } else {
+        render::table(columns, rows)
+    };
+    for line in lines {
+        if !write(out, &line)? {
+            return Ok(());
+        }
+    }
+    if page.get("truncated") == Some(&Value::Bool(true)) {
+        anstream::eprintln!("warning: there are more rows; `--limit` shows up to {PAGE_RECORDS}");
     }
     Ok(())
 }

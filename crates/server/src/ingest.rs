@@ -53,6 +53,9 @@ pub(crate) struct Ingested {
     rejected: Vec<Rejected>,
     rejected_count: usize,
     duplicate: bool,
+    /// Of the body, after decompression.
+    #[serde(skip)]
+    bytes: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -73,6 +76,7 @@ pub(crate) async fn ingest(
     request: Body,
 ) -> Result<Json<Ingested>, ApiError> {
     caller.require(Scope::Ingest)?;
+    app.usage.admit(&caller.key)?;
     let key = idempotency_key(&headers)?;
     let encoding = body::encoding(&headers)?;
     let format = parameters.format(&headers)?;
@@ -92,6 +96,9 @@ pub(crate) async fn ingest(
         decoding.await.map_err(|error| ApiError::internal(error.to_string()))??
     };
     let appended = app.store.append(&caller.project, key, batch).await?;
+    if !appended.duplicate {
+        app.usage.book(&caller.key, answer.accepted, answer.bytes);
+    }
     answer.duplicate = appended.duplicate;
     Ok(Json(answer))
 }
@@ -162,7 +169,7 @@ impl Reading {
     fn decode(&self, bytes: &Bytes) -> Result<(Batch, Ingested), ApiError> {
         let bytes = body::decompress(bytes, self.encoding)?;
         let mut builder = BatchBuilder::new(self.observed);
-        let mut answer = Ingested::default();
+        let mut answer = Ingested { bytes: bytes.len(), ..Ingested::default() };
         let mut take = |entry: Entry<'_>| match entry.decoded {
             Decoded::Record(record) => builder.push(&record, entry.json),
             Decoded::Rejected(rejection) => {

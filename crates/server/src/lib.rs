@@ -3,6 +3,9 @@
 //! [`Server::start`] opens the data directory and the port, [`Server::run`] serves until it is told to stop.
 //! The routes are documented in `docs/http-api.md`.
 
+mod admin;
+mod administration;
+mod audit;
 mod auth;
 mod body;
 mod clock;
@@ -12,9 +15,13 @@ mod ingest;
 mod keys;
 mod limits;
 mod logs;
+mod openapi;
 mod own_key;
+mod routes;
 mod run;
 mod stream;
+mod time_text;
+mod usage;
 
 use std::{future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc};
 
@@ -23,7 +30,6 @@ use axum::{
     extract::{DefaultBodyLimit, State},
     http::StatusCode,
     response::IntoResponse,
-    routing::{get, post},
 };
 use millpond_store::{EmbeddedStore, OpenError, Recovery, Store};
 use serde_json::json;
@@ -33,13 +39,20 @@ use tokio::{
     time::timeout,
 };
 
-pub use keys::{Key, KeyFile, KeysError, Scope};
+pub use administration::{Actor, Administration, AdministrationError, KeyStatus, ProjectStatus};
+pub use audit::{Act, AuditEntry, AuditLog};
+pub use keys::{
+    GRACE_NANOS_DEFAULT, KeyChange, KeyEntry, KeyFile, KeyLimits, KeyLimitsChange, KeyState,
+    KeysError, NewKey, Scope, grace_nanos, time_to_come,
+};
+pub use usage::{KeyUsage, read_usage};
 
 use crate::{
     error::ApiError,
     keys::Keys,
     limits::{DECODING_MAX, SHUTDOWN_TIME_MAX},
     run::Queries,
+    usage::Usage,
 };
 
 /// How a server is started.
@@ -60,7 +73,7 @@ pub enum ServerError {
     Store(#[from] OpenError),
     /// The keys could not be read or made.
     #[error(transparent)]
-    Keys(#[from] KeysError),
+    Keys(#[from] AdministrationError),
     /// The address could not be listened on.
     #[error("listen on {address}: {error}")]
     Listen {
@@ -79,6 +92,8 @@ pub enum ServerError {
 pub(crate) struct App {
     store: Arc<dyn Store>,
     keys: Arc<Keys>,
+    usage: Arc<Usage>,
+    administration: Arc<Administration>,
     queries: Arc<Queries>,
     bodies: Arc<Semaphore>,
     decoding: Arc<Semaphore>,
@@ -107,12 +122,14 @@ impl Server {
         let listener = TcpListener::bind(address)
             .await
             .map_err(|error| ServerError::Listen { address, error })?;
-        let keys = KeyFile::new(&config.data_directory);
-        let first_key = keys::first_key(&keys, clock::now())?;
+        let administration = Administration::new(&config.data_directory);
+        let first_key = administration.first_key(clock::now())?;
         let (end, ending) = watch::channel(false);
         let app = App {
             store: Arc::clone(&engine) as Arc<dyn Store>,
-            keys: Arc::new(Keys::new(keys)),
+            keys: Arc::new(Keys::new(administration.keys().clone())),
+            usage: Arc::new(Usage::open(&config.data_directory)),
+            administration: Arc::new(administration),
             queries: Arc::new(Queries::start()?),
             bodies: Arc::new(body::budget()),
             decoding: Arc::new(Semaphore::new(DECODING_MAX)),
@@ -151,6 +168,8 @@ impl Server {
     ) -> Result<(), ServerError> {
         let Self { app, engine, listener, end, .. } = self;
         let mut ending = app.ending.clone();
+        let usage = Arc::clone(&app.usage);
+        tokio::spawn(usage::keep_saved(Arc::clone(&usage), app.ending.clone()));
         let told = async move {
             stop.await;
             end.send_replace(true);
@@ -163,21 +182,17 @@ impl Server {
                 timeout(SHUTDOWN_TIME_MAX, &mut serving).await.unwrap_or(Ok(()))
             }
         };
-        tokio::task::spawn_blocking(move || engine.close()).await.map_err(io::Error::other)?;
+        let close = move || {
+            usage.save();
+            engine.close();
+        };
+        tokio::task::spawn_blocking(close).await.map_err(io::Error::other)?;
         Ok(served?)
     }
 }
 
 fn router(app: App) -> Router {
-    Router::new()
-        .route(millpond_wire::INGEST_PATH, post(ingest::ingest))
-        .route(millpond_wire::FLOWS_PATH, post(flows::create))
-        .route(millpond_wire::KEY_PATH, get(own_key::show))
-        .route("/api/v1/logs", get(logs::search))
-        .route("/api/v1/logs/trace/{trace_id}", get(logs::trace))
-        .route("/api/v1/logs/aggregated", get(logs::aggregated))
-        .route("/api/v1/logs/stream", get(stream::stream))
-        .route("/health", get(health))
+    routes::router()
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         // The body is read, limited and refused in `body`.
@@ -188,9 +203,8 @@ fn router(app: App) -> Router {
 async fn health(State(app): State<App>) -> impl IntoResponse {
     let complaints = app.store.complaints();
     let status = if complaints.is_empty() { "ok" } else { "degraded" };
-    Json(
-        json!({ "status": status, "version": env!("CARGO_PKG_VERSION"), "complaints": complaints }),
-    )
+    Json(json!({ "status": status, "version": env!("CARGO_PKG_VERSION"), "complaints": complaints,
+                "queries_running": app.queries.running() }))
 }
 
 async fn not_found(uri: axum::http::Uri) -> ApiError {

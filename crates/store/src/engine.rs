@@ -44,10 +44,13 @@ use self::{
     recover::{recover, remove_unnamed_segments},
 };
 use crate::{
-    AppendError, Appended, Batch, Project, Retention, files,
+    AppendError, Appended, Batch, Project, Retention,
+    aggregate::Memory,
+    cache::Cache,
+    files,
     hot::{self, Chunk},
     idempotency::Table,
-    limits::{COMMITS_WAITING_MAX, HOT_BYTES_MAX, MEMORY_BYTES},
+    limits::{CACHE_SHARE, COMMITS_WAITING_MAX, HOT_BYTES_MAX, MEMORY_BYTES, QUERY_SHARE},
     manifest::{Manifest, ManifestError},
     segment::Segment,
     wal::{self, Damage, WalFile},
@@ -99,6 +102,8 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct EmbeddedStore {
     pub(crate) shared: Arc<Shared>,
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) query_memory: Arc<Memory>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     commits: SyncSender<Message>,
 }
@@ -226,7 +231,6 @@ impl EmbeddedStore {
                 files::sync_directory(parent)?;
             }
         }
-        let _ = options;
         fs::create_dir_all(directory.join("wal"))?;
         fs::create_dir_all(directory.join("segments"))?;
         files::sync_directory(directory)?;
@@ -255,7 +259,9 @@ impl EmbeddedStore {
             spawn("flush", Arc::clone(&shared), Shared::run_flush)?,
             spawn("maintenance", Arc::clone(&shared), Shared::run_maintenance)?,
         ];
-        Ok(Self { shared, threads: Mutex::new(threads.into()), commits })
+        let cache = Arc::new(Cache::new(options.memory_bytes / CACHE_SHARE));
+        let query_memory = Arc::new(Memory::new(options.memory_bytes / QUERY_SHARE));
+        Ok(Self { shared, cache, query_memory, threads: Mutex::new(threads.into()), commits })
     }
 
     /// What was found when the store was opened.

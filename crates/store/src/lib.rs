@@ -26,28 +26,38 @@
 //!
 //! [`check`] says whether a directory is whole, [`repair`] makes it so, [`backup`] copies it while it is in use.
 
+mod aggregate;
 mod backup;
 mod batch;
+mod cache;
 mod check;
 mod clock;
+mod columns;
 mod engine;
 #[doc(hidden)]
 pub mod faults;
 mod files;
+mod filters;
 mod hot;
 mod idempotency;
 mod limits;
 mod manifest;
 mod matches;
+mod parallel;
 mod project;
 mod records;
 mod repair;
+mod rows;
 mod schema;
 mod search;
 mod segment;
+mod select;
 mod sequences;
+mod shred;
 mod store;
 mod template;
+mod unit;
+mod values;
 mod wal;
 
 pub use backup::{BackedUp, backup};
@@ -65,4 +75,5 @@ pub use store::{
     Aggregate, Answer, AppendError, Appended, Explain, Order, ProjectInfo, QueryError, Retention,
     Rows, Scan, Scanned, Store,
 };
+pub use template::template;
 pub use wal::Damage;

@@ -21,9 +21,11 @@ pub(crate) const FLUSH_AGE: Duration = Duration::from_secs(300);
 /// Hot rows over all projects that stop ingest until a flush has made room, in bytes of Arrow memory.
 pub(crate) const HOT_BYTES_MAX: usize = 256 << 20;
 
-/// What queries may hold in memory for what they group and sort, all together, in bytes. A million different values
-/// of 100 bytes fit; a query that needs more is told so.
-pub(crate) const QUERY_BYTES_MAX: usize = 256 << 20;
+/// Of the store's memory one part in so many is for what queries count and sort, all together.
+pub(crate) const QUERY_SHARE: usize = 4;
+
+/// Of the store's memory one part in so many is for decoded columns of segments.
+pub(crate) const CACHE_SHARE: usize = 4;
 
 /// Hot chunks are joined until they have this many rows; a join copies at most so many.
 pub(crate) const CHUNK_ROWS: usize = 64 << 10;
@@ -47,6 +49,21 @@ pub(crate) const IDEMPOTENCY_CLIENTS_MAX: usize = 1 << 16;
 
 /// What the store may hold in memory unless told otherwise, in bytes.
 pub(crate) const MEMORY_BYTES: usize = 384 << 20;
+
+/// Most columns of a segment that hold members of `fields`. Each costs some hundred bytes in every file.
+pub(crate) const FIELD_COLUMNS_MAX: usize = 96;
+
+/// A member of `fields` gets a column if so many rows of a segment have it...
+pub(crate) const FIELD_COLUMN_ROWS_MIN: usize = 16;
+
+/// ... and one in so many.
+pub(crate) const FIELD_COLUMN_SHARE: usize = 256;
+
+/// Most keys of `fields` outside of columns that a segment names; with more it only says that there are some.
+pub(crate) const FIELD_KEYS_MAX: usize = 256;
+
+/// Most templates of messages that a segment tells apart; messages beyond have none.
+pub(crate) const TEMPLATES_MAX: usize = 4096;
 
 /// A segment with so many rows is not merged any more. Two that have fewer fit into one row group together, so a merge
 /// gives a full segment or one of a higher tier.
