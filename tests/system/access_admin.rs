@@ -119,6 +119,30 @@ fn a_project_is_made_once_and_deleted_only_by_its_name() -> Result<()> {
 }
 
 #[test]
+fn a_deleted_project_has_no_records_and_no_keys() -> Result<()> {
+    let fixture = Fixture::start()?;
+    let orders = project(&fixture, "orders")?;
+    orders.ingest(&[event("theirs")], None)?.succeeded()?;
+    fixture.api.ingest(&[event("ours")], None)?.succeeded()?;
+    let shown = orders.get("/api/v1/admin/project", &[])?.succeeded()?.body;
+    assert_eq!((&shown["records"], &shown["keys"]), (&json!(1), &json!(1)));
+    let retention = json!({ "retention": { "age_seconds": 864_000 } });
+    let path = "/api/v1/admin/project";
+    let kept = orders.send("PATCH", path, &retention)?.succeeded()?.body;
+    assert_eq!(kept["retention"], json!({ "age_seconds": 864_000, "bytes": null }));
+    let shown = orders.get(path, &[])?.succeeded()?.body;
+    assert_eq!(shown["retention"], kept["retention"]);
+    let confirmed = format!("{path}?confirm=orders");
+    let deleted = orders.send("DELETE", &confirmed, &json!({}))?.succeeded()?.body;
+    assert_eq!(deleted["keys_revoked"], 1);
+    assert_eq!(orders.get("/api/v1/logs", &[])?.code(), "invalid_key");
+    let again = project(&fixture, "orders")?;
+    assert!(again.all(&[])?.is_empty());
+    assert_eq!(fixture.api.all(&[])?.len(), 1);
+    Ok(())
+}
+
+#[test]
 fn acts_are_in_the_audit_log_whoever_did_them() -> Result<()> {
     let fixture = Fixture::start()?;
     let orders = project(&fixture, "orders")?;

@@ -31,3 +31,5 @@ mod raw;
 mod sdk;
 mod search;
 mod stream;
+mod tails;
+mod websocket;

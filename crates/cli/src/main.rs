@@ -29,15 +29,15 @@ enum Command {
     /// Make, list, change, rotate and revoke keys, on a data directory or through a running server.
     #[command(subcommand)]
     Key(key::Command),
+    /// Make, list and delete projects, and say what they keep.
+    #[command(subcommand)]
+    Project(project::Command),
     /// Look whether the data of a stopped server is whole: one line for each problem, exit code 1 if there are any.
     Check(data::Arguments),
     /// Put aside what can't be read of the data of a stopped server, so that it starts with the rest. Deletes nothing.
     Repair(data::Arguments),
     /// Copy the data of a server that may be running.
     Backup(data::BackupArguments),
-    /// Make, list and delete projects, and say what they keep.
-    #[command(subcommand)]
-    Project(project::Command),
     /// Find records, newest first.
     Query(read::QueryArguments),
     /// Show records as they are stored.
@@ -48,10 +48,10 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Key(command) => key::run(command),
+        Command::Project(command) => project::run(command),
         Command::Check(arguments) => data::check(&arguments),
         Command::Repair(arguments) => data::repair(&arguments),
         Command::Backup(arguments) => data::backup(&arguments),
-        Command::Project(command) => project::run(command),
         Command::Query(arguments) => read::query(&arguments),
         Command::Tail(arguments) => read::tail(&arguments),
     };

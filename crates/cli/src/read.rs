@@ -165,16 +165,22 @@ fn follow(
     json: bool,
     last_id: &mut Option<String>,
 ) -> Result<bool> {
-    let (mut id, mut data) = (None, None);
+    let (mut id, mut data, mut missed) = (None, None, false);
     for text in body.lines() {
         // The connection broke; every event that was read whole was shown.
         let Ok(text) = text else { return Ok(true) };
         if let Some(of_event) = text.strip_prefix("id: ") {
             id = Some(of_event.to_owned());
+        } else if text == "event: missed" {
+            missed = true;
         } else if let Some(record) = text.strip_prefix("data: ") {
             data = Some(record.to_owned());
         } else if text.is_empty() {
-            if let Some(record) = data.take()
+            let data = data.take();
+            if std::mem::take(&mut missed) {
+                let missed = plain(&data.unwrap_or_default());
+                anstream::eprintln!("warning: this is too slow, records were left out: {missed}");
+            } else if let Some(record) = data
                 && !show(out, &serde_json::from_str(&record)?, json)?
             {
                 return Ok(false);
@@ -219,6 +225,12 @@ mod tests {
             "id: 1\n: connected\n\nid: 3\ndata: {\"n\":3}\n\n: \n\nid: 5\ndata: {\"n\":5}\n\n";
         let shown = "{\"n\":3}\n{\"n\":5}\n".to_owned();
         assert_eq!(followed(body, None), (shown, Some("5".to_owned())));
+    }
+
+    #[test]
+    fn what_was_left_out_is_no_record_and_is_remembered() {
+        let body = "id: 3\ndata: {\"n\":3}\n\nid: 9\nevent: missed\ndata: {\"from_id\":4,\"to_id\":9,\"records\":6}\n\n";
+        assert_eq!(followed(body, None), ("{\"n\":3}\n".to_owned(), Some("9".to_owned())));
     }
 
     #[test]

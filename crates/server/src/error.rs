@@ -46,6 +46,19 @@ impl ApiError {
         }
     }
 
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Whether the same may do later.
+    pub(crate) fn is_overloaded(&self) -> bool {
+        self.code == "overloaded"
+    }
+
     fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after_seconds = Some(seconds);
         self

@@ -52,6 +52,7 @@ use crate::{
     keys::Keys,
     limits::{DECODING_MAX, SHUTDOWN_TIME_MAX},
     run::Queries,
+    stream::{Bounds, Hubs},
     usage::Usage,
 };
 
@@ -95,6 +96,7 @@ pub(crate) struct App {
     usage: Arc<Usage>,
     administration: Arc<Administration>,
     queries: Arc<Queries>,
+    hubs: Arc<Hubs>,
     bodies: Arc<Semaphore>,
     decoding: Arc<Semaphore>,
     ending: watch::Receiver<bool>,
@@ -126,6 +128,7 @@ impl Server {
         let first_key = administration.first_key(clock::now())?;
         let (end, ending) = watch::channel(false);
         let app = App {
+            hubs: Arc::new(Hubs::new(Arc::clone(&engine) as Arc<dyn Store>, Bounds::default())),
             store: Arc::clone(&engine) as Arc<dyn Store>,
             keys: Arc::new(Keys::new(administration.keys().clone())),
             usage: Arc::new(Usage::open(&config.data_directory)),
@@ -174,7 +177,13 @@ impl Server {
             stop.await;
             end.send_replace(true);
         };
-        let serving = axum::serve(listener, router(app)).with_graceful_shutdown(told).into_future();
+        let hubs = Arc::clone(&app.hubs);
+        let serving = async move {
+            axum::serve(listener, router(app)).with_graceful_shutdown(told).await?;
+            // A connection that became a WebSocket is no request any more.
+            hubs.left().await;
+            Ok::<_, io::Error>(())
+        };
         tokio::pin!(serving);
         let served = tokio::select! {
             served = &mut serving => served,

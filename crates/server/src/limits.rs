@@ -104,8 +104,48 @@ pub(crate) const ERROR_EXAMPLES: usize = 200;
 /// A stream that has nothing to say says so this often; LogTide's SDK notices only then that it should stop.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// Records that a stream reads at once.
-pub(crate) const STREAM_RECORDS: usize = 500;
+/// How often a stream that has nothing to say looks whether its key is still good.
+pub(crate) const STREAM_KEY_CHECK: Duration = Duration::from_millis(250);
+
+/// Streams that are open at the same time; further ones are refused. At most a [`STREAM_PAGE_BYTES`] each, which is
+/// what a reader that does not read leaves with us.
+pub(crate) const STREAMS_MAX: u32 = 4096;
+
+/// Records that are read at once for the streams of a project, or for one that is far behind.
+pub(crate) const STREAM_PAGE_RECORDS_MAX: usize = 5000;
+
+/// Records of the first page, when nothing is known of their size.
+pub(crate) const STREAM_PAGE_RECORDS: usize = 500;
+
+/// Pages that streams which are far behind read at the same time; further ones wait, however many resume at once. Half
+/// of [`QUERIES_MAX`] stays with those who search.
+pub(crate) const STREAM_READS_MAX: usize = 4;
+
+/// What such a page aims at in bytes, judged by the one before.
+pub(crate) const STREAM_PAGE_BYTES: usize = 512 << 10;
+
+/// JSON of the records that streams share and pass on as one, in bytes; one record more may go over it.
+pub(crate) const STREAM_BATCH_BYTES: usize = 256 << 10;
+
+/// The newest records that are kept in memory for the streams of a project, in bytes: some ten thousand records.
+/// Whoever is behind them reads from the store.
+pub(crate) const STREAM_RING_BYTES_MAX: usize = 16 << 20;
+
+/// Between two reads for the streams of a project. Nobody sees the difference, and a thousand streams are woken fifty
+/// times a second at most, however many batches are stored.
+pub(crate) const STREAM_PAUSE: Duration = Duration::from_millis(20);
+
+/// Records, of all projects, that a stream may fall behind before it goes on with the newest and says what was missed.
+pub(crate) const STREAM_BEHIND_MAX: u64 = 1_000_000;
+
+/// Largest message that is read from a WebSocket, in bytes; none is expected.
+pub(crate) const SOCKET_MESSAGE_BYTES_MAX: usize = 4 << 10;
+
+/// What a WebSocket collects before it writes, in bytes.
+pub(crate) const SOCKET_WRITE_BYTES: usize = 16 << 10;
+
+/// How long a WebSocket that ends waits for its reader to take the reason and to say goodbye.
+pub(crate) const SOCKET_END_WAIT: Duration = Duration::from_secs(1);
 
 /// How long open requests may take when the server is told to stop.
 pub(crate) const SHUTDOWN_TIME_MAX: Duration = Duration::from_secs(10);

@@ -19,7 +19,7 @@ pub(crate) use self::{
     context::{context, one},
     facets::{facets, fields},
     flow::flow,
-    page::write_event,
+    page::write_record,
     parameters::{NoParameters, Parameters, Piece},
     query::{get_query, post_query},
     search::search,

@@ -124,6 +124,7 @@ const STREAM: &[Parameter] = &[
     text("service", "exactly this service"),
     text("level", "exactly this level"),
     number("last_event_id", "resume behind this event; as the header Last-Event-ID"),
+    text("token", "the key, where no header can be sent"),
 ];
 
 impl Route {
@@ -224,7 +225,7 @@ const ROUTES: &[Route] = &[
         .about("Names the fields that records have.")
         .answers("Fields"),
     Route::new("GET", "/api/v1/logs/stream", QUERY, || get(stream::stream))
-        .about("Streams records as they are stored.")
+        .about("Streams records as they are stored, as events or over a WebSocket.")
         .takes(&[Q, STREAM])
         .answers("Events"),
     Route::new("GET", "/api/v1/openapi.json", Access::Everyone, || get(openapi::show))

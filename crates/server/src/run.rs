@@ -26,7 +26,8 @@ pub(crate) struct Queries {
 }
 
 /// Ends its task when it is dropped: a client that hangs up has its query cancelled.
-struct Abort<T>(JoinHandle<T>);
+#[derive(Debug)]
+pub(crate) struct Abort<T>(pub(crate) JoinHandle<T>);
 
 impl<T> Drop for Abort<T> {
     fn drop(&mut self) {

@@ -1,5 +1,5 @@
 //! What queries cost in the store itself, without HTTP: `cargo run --release -p millpond-store --example query_cost --
-//! LINES_FILE DIRECTORY`. Reads lines of JSON into a new store in the directory, and asks; what is there already stays.
+//! LINES_FILE DIRECTORY [QUERY…]`. Reads lines of JSON (none from `-`) into the store of the directory, and asks.
 
 #![allow(
     clippy::print_stdout,
@@ -101,6 +101,9 @@ async fn main() {
         );
     }
     for flushed in [false, true] {
+        if !flushed && arguments[1] == "-" {
+            continue;
+        }
         if flushed {
             store.flush().unwrap();
             println!("flushed: {:.2} CPU-seconds", cpu_seconds());
@@ -124,11 +127,14 @@ async fn main() {
             .max_by_key(|word| word.len())
             .unwrap_or("x1")
             .to_owned();
-        for text in QUERIES {
+        // Further arguments are queries to ask instead.
+        let own: Vec<&str> = arguments.iter().skip(3).map(String::as_str).collect();
+        for text in if own.is_empty() { QUERIES.as_slice() } else { &own } {
             let text = text.replace("TRACE", &trace).replace("MESSAGEWORD", &word);
             let query = parse_query(&text).unwrap();
             let mut times = Vec::new();
             let mut found = 0;
+            let cpu = cpu_seconds();
             for _ in 0..ROUNDS {
                 let started = Instant::now();
                 found = ask(&store, &project, &query).await;
@@ -136,7 +142,11 @@ async fn main() {
             }
             let first = times[0];
             times.sort_by(f64::total_cmp);
-            println!("{text:44} {found:6} first {first:8.2} median {:8.2} ms", times[ROUNDS / 2]);
+            let cpu_ms = (cpu_seconds() - cpu) * 1e3 / ROUNDS as f64;
+            println!(
+                "{text:44} {found:6} first {first:8.2} median {:8.2} ms, CPU {cpu_ms:6.1} ms",
+                times[ROUNDS / 2]
+            );
         }
     }
 }

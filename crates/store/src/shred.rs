@@ -290,7 +290,7 @@ impl Builder {
             Self::String(mut builder, seen) => {
                 let array = builder.finish();
                 let values = array.len() - array.null_count();
-                let repeats = seen.len() < DISTINCT_COUNTED_MAX && seen.len() * 4 <= values;
+                let repeats = seen.len() < DISTINCT_COUNTED_MAX && seen.len() * 3 <= values * 2;
                 (Arc::new(array), repeats)
             }
         }
@@ -298,7 +298,7 @@ impl Builder {
 }
 
 /// More different values than this are not counted.
-const DISTINCT_COUNTED_MAX: usize = 16 << 10;
+const DISTINCT_COUNTED_MAX: usize = 64 << 10;
 
 /// The hash of a text, the same on all machines and in all versions: it is in files.
 pub(crate) fn hash(bytes: &[u8]) -> u64 {

@@ -26,7 +26,6 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct Reading {
     pub(crate) units: AtomicU64,
-    pub(crate) units_skipped: AtomicU64,
     pub(crate) pages_skipped: AtomicU64,
     pub(crate) rows: AtomicU64,
 }

@@ -262,7 +262,7 @@ impl<'a> Values<'a> {
 }
 
 impl Part {
-    fn value(&self, at: usize, row: usize) -> Option<Value> {
+    pub(crate) fn value(&self, at: usize, row: usize) -> Option<Value> {
         match self {
             Self::Column(column) => of_column(column, row),
             Self::Listed(column) => of_column(column, at),
@@ -330,7 +330,7 @@ fn of_column(column: &Column, row: usize) -> Option<Value> {
     }
 }
 
-pub(crate) fn time_at(column: &Column, row: usize) -> Option<i64> {
+fn time_at(column: &Column, row: usize) -> Option<i64> {
     let Column::Other(array) = column else { return None };
     array.as_primitive::<TimestampNanosecondType>().values().get(row).copied()
 }

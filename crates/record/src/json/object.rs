@@ -38,6 +38,12 @@ impl<'a> Object<'a> {
         Self(text.into())
     }
 
+    /// The same object, borrowing from nothing.
+    #[must_use]
+    pub fn into_owned(self) -> Object<'static> {
+        Object(Cow::Owned(self.0.into_owned()))
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {

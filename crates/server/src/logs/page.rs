@@ -1,4 +1,4 @@
-//! Records as JSON: one, a page of them, and an event of a stream.
+//! Records as JSON: one, and a page of them.
 
 use std::time::Duration;
 
@@ -80,7 +80,7 @@ pub(super) fn finish(mut body: String, members: Vec<(&'static str, Value)>) -> R
 }
 
 /// Writes an array of records; tells the place of the last one.
-pub(super) fn write_records<'a>(
+pub(crate) fn write_records<'a>(
     out: &mut String,
     records: impl IntoIterator<Item = (Cursor, LogRecord<'a>)>,
     fields: &[Field],
@@ -103,7 +103,7 @@ pub(super) fn write_records<'a>(
 }
 
 /// Writes a record with its id.
-pub(super) fn write_record(out: &mut String, cursor: Cursor, record: &LogRecord<'_>) {
+pub(crate) fn write_record(out: &mut String, cursor: Cursor, record: &LogRecord<'_>) {
     out.push_str("{\"id\":");
     write_string(out, &cursor.to_string());
     out.push(',');
@@ -187,13 +187,4 @@ fn write_scalar(out: &mut String, value: &Scalar<'_>) {
         Scalar::String(text) => write_string(out, text),
         other => out.push_str(other.text()),
     }
-}
-
-/// A server-sent event for a record, its id being the record's sequence.
-pub(crate) fn write_event(out: &mut String, cursor: Cursor, record: &LogRecord<'_>) {
-    out.push_str("id: ");
-    write_u64(out, cursor.sequence);
-    out.push_str("\ndata: ");
-    write_record(out, cursor, record);
-    out.push_str("\n\n");
 }

@@ -1,17 +1,24 @@
 //! The groups of the selected rows of one unit.
 
+use std::sync::Arc;
+
+use arrow::{
+    array::{Array, AsArray},
+    datatypes::{TimestampNanosecondType, UInt8Type},
+};
 use hashbrown::HashMap;
 use millpond_query::{Field, Group, Interval};
+use millpond_record::{Level, Timestamp};
 use twox_hash::XxHash3_128;
 
 use super::state::HashesMap;
 use crate::{
     QueryError,
-    columns::{Column, hash},
+    columns::{Column, Shared, hash},
     schema::place,
     template::shown,
     unit::Unit,
-    values::{Part, RowList, Value, Values, level, tags, time_at},
+    values::{Part, RowList, Value, Values, level, tags},
 };
 
 /// Combinations of codes up to this number are told apart by a table, others by a map.
@@ -25,8 +32,8 @@ pub(crate) struct Groups {
     /// How many rows each group has.
     pub(crate) counts: Vec<u64>,
     dimensions: Vec<Dimension>,
-    /// For each group its codes, one a dimension.
-    codes: Vec<Vec<u32>>,
+    /// For each group its codes, one a dimension; with one dimension the group is the code.
+    codes: Vec<u32>,
     without_missing: bool,
 }
 
@@ -34,8 +41,19 @@ pub(crate) struct Groups {
 struct Dimension {
     /// The code of each place of the list.
     codes: Vec<u32>,
-    /// The values of the codes: hash and value.
-    values: Vec<(u128, Option<Value>)>,
+    /// The hash of each code's value.
+    hashes: Vec<u128>,
+    source: Source,
+}
+
+/// Where the value of a code is read when it is needed: most groups of a unit are known from another.
+enum Source {
+    /// Codes of a dictionary, whose values may be templates; the last code is what is missing.
+    Dictionary { column: Shared, templates: bool },
+    /// For each code the first row that had it, as its place in the list.
+    Read { parts: Vec<Part>, first: Vec<u32> },
+    /// The values themselves.
+    Made(Vec<Option<Value>>),
 }
 
 /// The hash of what is missing.
@@ -84,17 +102,15 @@ impl Groups {
             [] => {
                 self.of_row = vec![0; self.rows.len()];
                 self.counts = vec![self.rows.len() as u64];
-                self.codes.push(Vec::new());
             }
             [only] => {
-                let mut counts = vec![0; only.values.len()];
+                let mut counts = vec![0; only.hashes.len()];
                 for &code in &only.codes {
                     if let Some(count) = counts.get_mut(code as usize) {
                         *count += 1;
                     }
                 }
                 self.of_row = std::mem::take(&mut only.codes);
-                self.codes = (0..).take(counts.len()).map(|code| vec![code]).collect();
                 self.counts = counts;
             }
             _ => self.number_combinations(),
@@ -103,7 +119,7 @@ impl Groups {
 
     fn number_combinations(&mut self) {
         let sizes: Vec<usize> =
-            self.dimensions.iter().map(|dimension| dimension.values.len()).collect();
+            self.dimensions.iter().map(|dimension| dimension.hashes.len()).collect();
         let product = sizes.iter().try_fold(1_usize, |product, &size| product.checked_mul(size));
         let mut table =
             vec![u32::MAX; product.filter(|&product| product <= TABLE_MAX).unwrap_or_default()];
@@ -126,7 +142,7 @@ impl Groups {
             };
             if group == next {
                 self.counts.push(0);
-                self.codes.push(codes.clone());
+                self.codes.extend_from_slice(&codes);
             }
             if let Some(count) = self.counts.get_mut(group as usize) {
                 *count += 1;
@@ -135,77 +151,97 @@ impl Groups {
         }
     }
 
-    fn values(&self, group: u32) -> impl Iterator<Item = &(u128, Option<Value>)> {
-        let codes = self.codes.get(group as usize).map_or(&[] as &[u32], Vec::as_slice);
-        self.dimensions
-            .iter()
-            .zip(codes)
-            .filter_map(|(dimension, &code)| dimension.values.get(code as usize))
+    /// The dimensions, each with the code that the group has in it.
+    fn codes(&self, group: u32) -> impl Iterator<Item = (&Dimension, u32)> {
+        let width = self.dimensions.len();
+        let start = group as usize * width;
+        let codes = self.codes.get(start..start + width).filter(|_| width > 1);
+        let only = [group];
+        let codes = codes.map_or_else(|| only.to_vec(), <[u32]>::to_vec);
+        self.dimensions.iter().zip(codes)
     }
 
     pub(crate) fn is_left_out(&self, group: u32) -> bool {
-        self.without_missing && self.values(group).any(|(_, value)| value.is_none())
+        self.without_missing
+            && self.codes(group).any(|(dimension, code)| dimension.hash(code) == MISSING)
     }
 
     /// The hash of a group's values.
     pub(crate) fn hash(&self, group: u32) -> u128 {
-        if self.dimensions.len() == 1 {
-            return self.values(group).next().map_or(MISSING, |(hash, _)| *hash);
+        if let [only] = self.dimensions.as_slice() {
+            return only.hash(group);
         }
-        let bytes: Vec<u8> = self.values(group).flat_map(|(hash, _)| hash.to_le_bytes()).collect();
-        XxHash3_128::oneshot(&bytes)
+        let hashes = self.codes(group).map(|(dimension, code)| dimension.hash(code).to_le_bytes());
+        XxHash3_128::oneshot(&hashes.flatten().collect::<Vec<u8>>())
     }
 
     pub(crate) fn key(&self, group: u32) -> Vec<Option<Value>> {
-        self.values(group).map(|(_, value)| value.clone()).collect()
+        self.codes(group).map(|(dimension, code)| dimension.value(code, &self.rows)).collect()
     }
 }
 
 impl Dimension {
-    fn of_tags(tags: &[Option<String>]) -> Self {
-        Self::of_values(tags.len(), |at| {
-            tags.get(at).cloned().flatten().map(|tag| (hash(&tag), Value::Text(tag)))
-        })
+    fn hash(&self, code: u32) -> u128 {
+        self.hashes.get(code as usize).copied().unwrap_or(MISSING)
     }
 
-    /// Codes for values that are told apart by their hash.
-    fn of_values(len: usize, value: impl Fn(usize) -> Option<(u128, Value)>) -> Self {
+    fn value(&self, code: u32, rows: &RowList) -> Option<Value> {
+        let code = code as usize;
+        match &self.source {
+            Source::Dictionary { column, templates } => {
+                let Column::Dictionary(dictionary) = &**column else { return None };
+                let text =
+                    (code < dictionary.values.len()).then(|| dictionary.values.value(code))?;
+                Some(Value::Text(if *templates { shown(text) } else { text.to_owned() }))
+            }
+            Source::Read { parts, first } => {
+                let at = *first.get(code)? as usize;
+                parts.iter().find_map(|part| part.value(at, rows.row(at)))
+            }
+            Source::Made(values) => values.get(code).cloned().flatten(),
+        }
+    }
+
+    fn of_tags(tags: &[Option<String>]) -> Self {
         let mut known: HashesMap<u32> = HashesMap::default();
-        let mut dimension = Self { codes: Vec::with_capacity(len), values: Vec::new() };
-        for at in 0..len {
-            let (hash, value) =
-                value(at).map_or((MISSING, None), |(hash, value)| (hash, Some(value)));
-            let next = u32::try_from(dimension.values.len()).unwrap_or(u32::MAX);
+        let (mut codes, mut hashes, mut values) = (Vec::new(), Vec::new(), Vec::new());
+        for tag in tags {
+            let hash = tag.as_deref().map_or(MISSING, hash);
+            let next = small(hashes.len());
             let code = *known.entry(hash).or_insert(next);
             if code == next {
-                dimension.values.push((hash, value));
+                hashes.push(hash);
+                values.push(tag.clone().map(Value::Text));
             }
-            dimension.codes.push(code);
+            codes.push(code);
         }
-        dimension
+        Self { codes, hashes, source: Source::Made(values) }
     }
 
     fn of_times(unit: &Unit, rows: &RowList, interval: Interval) -> Result<Self, QueryError> {
         let times = unit.column(place::TIME)?;
         let mut known: HashMap<i64, u32> = HashMap::new();
-        let mut dimension = Self { codes: Vec::with_capacity(rows.len()), values: Vec::new() };
+        let mut codes = Vec::with_capacity(rows.len());
+        let (mut hashes, mut values) = (Vec::new(), Vec::new());
         // Neighbours are mostly in one bucket.
         let (mut start, mut end, mut code) = (i64::MAX, i64::MIN, 0);
+        let Column::Other(times) = &*times else { return Err(QueryError::Read("no times".into())) };
+        let times = times.as_primitive::<TimestampNanosecondType>().values();
         for at in 0..rows.len() {
-            let time = time_at(&times, rows.row(at)).unwrap_or_default();
+            let time = times.get(rows.row(at)).copied().unwrap_or_default();
             if time < start || time >= end {
-                start = interval.floor(millpond_record::Timestamp::from_nanos(time)).nanos();
+                start = interval.floor(Timestamp::from_nanos(time)).nanos();
                 end = start.saturating_add(interval.nanos());
-                let next = u32::try_from(dimension.values.len()).unwrap_or(u32::MAX);
+                let next = small(hashes.len());
                 code = *known.entry(start).or_insert(next);
                 if code == next {
-                    let hash = XxHash3_128::oneshot(&start.to_le_bytes());
-                    dimension.values.push((hash, Some(Value::Time(start))));
+                    hashes.push(XxHash3_128::oneshot(&start.to_le_bytes()));
+                    values.push(Some(Value::Time(start)));
                 }
             }
-            dimension.codes.push(code);
+            codes.push(code);
         }
-        Ok(dimension)
+        Ok(Self { codes, hashes, source: Source::Made(values) })
     }
 
     fn of_field(unit: &Unit, rows: &RowList, field: &Field) -> Result<Self, QueryError> {
@@ -213,68 +249,78 @@ impl Dimension {
             return Self::of_levels(unit, rows);
         }
         let values = Values::new(unit, field, rows)?;
-        let (column, templates) = match values.single() {
-            Some(Part::Column(column)) => (Some(column), false),
-            Some(Part::Templates(column)) => (Some(column), true),
-            _ => (None, false),
-        };
-        if let Some(Column::Dictionary(dictionary)) = column.map(|column| &**column) {
-            let codes = match rows {
-                RowList::All(_) => dictionary.codes.clone(),
-                RowList::Some(rows) => {
-                    let missing = dictionary.missing();
-                    rows.iter()
-                        .map(|&row| dictionary.codes.get(row as usize).copied().unwrap_or(missing))
-                        .collect()
-                }
-            };
-            let texts = dictionary.values.iter().map(Option::unwrap_or_default);
-            let mut known: Vec<(u128, Option<Value>)> = if templates {
-                let shown = texts.map(shown);
-                shown.map(|text| (hash(&text), Some(Value::Text(text)))).collect()
-            } else {
-                let hashes = dictionary.hashes().iter().copied();
-                hashes
-                    .zip(texts)
-                    .map(|(hash, text)| (hash, Some(Value::Text(text.to_owned()))))
-                    .collect()
-            };
-            known.push((MISSING, None));
-            return Ok(Self { codes, values: known });
+        match values.single() {
+            Some(Part::Column(column)) if matches!(&**column, Column::Dictionary(_)) => {
+                Ok(Self::of_dictionary(column, false, rows))
+            }
+            Some(Part::Templates(column)) if matches!(&**column, Column::Dictionary(_)) => {
+                Ok(Self::of_dictionary(column, true, rows))
+            }
+            _ => Ok(Self::of_read(values, rows.len())),
         }
-        Ok(Self::of_read(&values, rows.len()))
     }
 
-    /// Codes for values that are read row by row; only the first of each is kept.
-    fn of_read(values: &Values<'_>, len: usize) -> Self {
+    fn of_dictionary(column: &Shared, templates: bool, rows: &RowList) -> Self {
+        let source = Source::Dictionary { column: Arc::clone(column), templates };
+        let Column::Dictionary(dictionary) = &**column else {
+            return Self { codes: Vec::new(), hashes: Vec::new(), source };
+        };
+        let missing = dictionary.missing();
+        let codes = match rows {
+            RowList::All(_) => dictionary.codes.clone(),
+            RowList::Some(rows) => {
+                let codes = rows.iter().map(|&row| dictionary.codes.get(row as usize).copied());
+                codes.map(|code| code.unwrap_or(missing)).collect()
+            }
+        };
+        let mut hashes = if templates {
+            let texts = dictionary.values.iter().map(Option::unwrap_or_default);
+            texts.map(|text| hash(&shown(text))).collect()
+        } else {
+            dictionary.hashes().to_vec()
+        };
+        hashes.push(MISSING);
+        Self { codes, hashes, source }
+    }
+
+    /// Codes for values that are read row by row.
+    fn of_read(values: Values<'_>, len: usize) -> Self {
         let mut known: HashesMap<u32> = HashesMap::default();
-        let mut dimension = Self { codes: Vec::with_capacity(len), values: Vec::new() };
+        let mut codes = Vec::with_capacity(len);
+        let (mut hashes, mut first) = (Vec::new(), Vec::new());
         for at in 0..len {
             let hash = values.hash(at).unwrap_or(MISSING);
-            let next = u32::try_from(dimension.values.len()).unwrap_or(u32::MAX);
+            let next = small(hashes.len());
             let code = *known.entry(hash).or_insert(next);
             if code == next {
-                dimension.values.push((hash, values.value(at)));
+                hashes.push(hash);
+                first.push(small(at));
             }
-            dimension.codes.push(code);
+            codes.push(code);
         }
-        dimension
+        Self { codes, hashes, source: Source::Read { parts: values.parts, first } }
     }
 
     fn of_levels(unit: &Unit, rows: &RowList) -> Result<Self, QueryError> {
         let column = unit.column(place::SEVERITY_NUMBER)?;
         let Column::Other(array) = &*column else {
-            return Ok(Self { codes: Vec::new(), values: Vec::new() });
+            return Err(QueryError::Read("no levels".into()));
         };
-        let numbers =
-            arrow::array::AsArray::as_primitive::<arrow::datatypes::UInt8Type>(array).values();
+        let numbers = array.as_primitive::<UInt8Type>().values();
+        let table: Vec<u32> = (0..=u8::MAX).map(|number| level(number) as u32).collect();
         let codes = (0..rows.len()).map(|at| {
             let number = numbers.get(rows.row(at)).copied().unwrap_or_default();
-            level(number) as u32
+            table.get(usize::from(number)).copied().unwrap_or_default()
         });
-        let values = millpond_record::Level::ALL
-            .into_iter()
-            .map(|level| (hash(level.name()), Some(Value::Text(level.name().to_owned()))));
-        Ok(Self { codes: codes.collect(), values: values.collect() })
+        let names = Level::ALL.into_iter().map(Level::name);
+        Ok(Self {
+            codes: codes.collect(),
+            hashes: names.clone().map(hash).collect(),
+            source: Source::Made(names.map(|name| Some(Value::Text(name.to_owned()))).collect()),
+        })
     }
+}
+
+fn small(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
