@@ -571,18 +571,13 @@ pub(crate) fn write(
     }
     let encoded = encode(rows)?;
     files::replace(&path, &encoded)?;
-    let times = rows.column(place::TIME).as_primitive::<TimestampNanosecondType>();
-    let sequences = rows.column(place::SEQUENCE).as_primitive::<UInt64Type>();
-    Ok(SegmentEntry {
+    let entry = SegmentEntry {
         file: file_name,
         bytes: encoded.len() as u64,
         crc32c: crc32c::crc32c(&encoded),
-        rows: rows.num_rows() as u64,
-        time_min: compute::min(times).unwrap_or_default(),
-        time_max: compute::max(times).unwrap_or_default(),
-        sequence_min: compute::min(sequences).unwrap_or_default(),
-        sequence_max: compute::max(sequences).unwrap_or_default(),
-    })
+        ..SegmentEntry::default()
+    };
+    Ok(entry.describing(rows))
 }
 
 /// The bytes of the file.
