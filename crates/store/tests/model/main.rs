@@ -1,5 +1,5 @@
-//! Every query gives what a naive evaluation over the same records gives, whatever was flushed, reopened, late or
-//! out of order in between.
+//! Every query gives what a naive evaluation over the same records gives, whatever was flushed, merged, reopened,
+//! late or out of order in between.
 
 #![allow(
     clippy::indexing_slicing,
@@ -161,6 +161,7 @@ enum Step {
     /// Records, and how often each is there.
     Append(Vec<(u64, i64, usize)>),
     Flush,
+    Merge,
     Reopen,
 }
 
@@ -175,7 +176,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let record = (any::<u64>(), time, prop_oneof![4 => Just(1_usize), 1 => 16..40_usize]);
     let step = prop_oneof![
         6 => prop::collection::vec(record, 1..24).prop_map(Step::Append),
-        1 => Just(Step::Flush),
+        2 => Just(Step::Flush),
+        1 => Just(Step::Merge),
         1 => Just(Step::Reopen),
     ];
     prop::collection::vec(step, 1..8)
@@ -196,6 +198,7 @@ async fn check(steps: Vec<Step>, queries: Vec<(Filter, TimeRange, u64)>) {
                 stored.extend(records);
             }
             Step::Flush => store.flush().unwrap(),
+            Step::Merge => store.merge().unwrap(),
             Step::Reopen => {
                 drop(store);
                 store = EmbeddedStore::open(directory.path()).unwrap();
@@ -231,7 +234,7 @@ async fn check(steps: Vec<Step>, queries: Vec<(Filter, TimeRange, u64)>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 2000, ..ProptestConfig::default() })]
     #[test]
     fn queries_give_what_a_naive_evaluation_gives(
         steps in steps(),

@@ -203,6 +203,41 @@ fn levels_are_sorted_by_how_serious_they_are() {
 }
 
 #[test]
+fn messages_beyond_the_templates_of_a_segment_are_found_and_grouped() {
+    let letter = |number: usize| char::from(b'a' + u8::try_from(number % 26).unwrap());
+    let message = |kind: usize| {
+        let word: String = [kind, kind / 26, kind / 676].into_iter().map(letter).collect();
+        format!("kind {word} of {}", kind % 7)
+    };
+    let records: Vec<String> = (0..4600)
+        .map(|kind| format!(r#"{{"time":{kind},"message":"{}"}}"#, message(kind)))
+        .collect();
+    let model = Model::new(&records);
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let directory = tempfile::tempdir().unwrap();
+        let store = EmbeddedStore::open(directory.path()).unwrap();
+        append(&store, &records).await;
+        for flushed in [false, true] {
+            if flushed {
+                store.flush().unwrap();
+            }
+            let last = message(4599);
+            for text in
+                [&format!("\"{last}\""), "\"of 3\"", "ax*", "-kind", "template:*aa*", "nowhere7"]
+            {
+                let filter = parse(text).unwrap();
+                let selected = model.selected(&filter, TimeRange::ALL);
+                for pipes in
+                    ["| stats count()", "| top 5 template", "| stats count_distinct(template)"]
+                {
+                    check_counts(&store, &filter, TimeRange::ALL, pipes, &selected).await;
+                }
+            }
+        }
+    });
+}
+
+#[test]
 fn times_at_their_ends_are_found_and_binned() {
     let records = [
         r#"{"time":"1677-09-21T00:12:43.145224192Z","message":"first"}"#,
