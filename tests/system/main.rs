@@ -14,6 +14,7 @@
 #![expect(clippy::print_stdout, reason = "the test runner shows it when the test fails")]
 
 mod access;
+mod connections;
 mod crash;
 mod damage;
 mod exactly_once;
@@ -21,6 +22,7 @@ mod fixture;
 mod full_disk;
 mod hostile;
 mod ingest;
+mod memory;
 mod program;
 mod query;
 mod raw;

@@ -1,5 +1,6 @@
 //! The program `millpond`.
 
+mod bytes;
 mod key;
 mod read;
 mod remote;

@@ -3,17 +3,25 @@
 //! [`Server::start`] opens the data directory and the port, [`Server::run`] serves until it is told to stop.
 //! The routes are documented in `docs/http-api.md`.
 
+mod ahead;
 mod auth;
 mod body;
+mod budget;
 mod clock;
+mod descriptors;
+mod disk;
 mod error;
 mod flows;
 mod ingest;
 mod keys;
 mod limits;
 mod logs;
+mod memory;
+mod metrics;
 mod own_key;
 mod run;
+mod serve;
+mod socket;
 mod stream;
 
 use std::{future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc};
@@ -25,7 +33,7 @@ use axum::{
     response::IntoResponse,
     routing::{get, post},
 };
-use millpond_store::{EmbeddedStore, OpenError, Recovery, Store};
+use millpond_store::{EmbeddedStore, OpenError, Options, Recovery, Store};
 use serde_json::json;
 use tokio::{
     net::TcpListener,
@@ -34,12 +42,11 @@ use tokio::{
 };
 
 pub use keys::{Key, KeyFile, KeysError, Scope};
+pub use limits::{DISK_RESERVE_BYTES_MIN, MEMORY_BYTES, MEMORY_BYTES_MIN};
 
 use crate::{
-    error::ApiError,
-    keys::Keys,
-    limits::{DECODING_MAX, SHUTDOWN_TIME_MAX},
-    run::Queries,
+    budget::Budget, disk::Disk, error::ApiError, keys::Keys, limits::SHUTDOWN_TIME_MAX,
+    memory::Shares, metrics::Metrics, run::Queries, serve::Serving,
 };
 
 /// How a server is started.
@@ -49,6 +56,12 @@ pub struct Config {
     pub data_directory: PathBuf,
     /// Where it listens; port 0 takes a free one.
     pub address: SocketAddr,
+    /// What the process may hold in memory, in bytes: [`MEMORY_BYTES`] unless there is a reason. Fewer than
+    /// [`MEMORY_BYTES_MIN`] count as that.
+    pub memory_bytes: usize,
+    /// Free room on the disk below which no more records are taken, in bytes; `None`: half of the store's memory, and at
+    /// least [`DISK_RESERVE_BYTES_MIN`].
+    pub disk_reserve_bytes: Option<u64>,
 }
 
 /// Why a server could not start or go on.
@@ -80,9 +93,22 @@ pub(crate) struct App {
     store: Arc<dyn Store>,
     keys: Arc<Keys>,
     queries: Arc<Queries>,
-    bodies: Arc<Semaphore>,
-    decoding: Arc<Semaphore>,
+    budget: Budget,
+    disk: Arc<Disk>,
+    metrics: Arc<Metrics>,
+    /// A permit for each connection that may be open.
+    connections: Arc<Semaphore>,
+    connections_max: usize,
     ending: watch::Receiver<bool>,
+}
+
+impl App {
+    /// What is wrong, in words for the operator.
+    fn complaints(&self) -> Vec<String> {
+        let mut complaints = self.store.complaints();
+        complaints.extend(self.disk.trouble());
+        complaints
+    }
 }
 
 /// A server that listens.
@@ -102,7 +128,11 @@ impl Server {
     /// # Errors
     /// One of these is not possible; nothing was changed but what opening a directory changes.
     pub async fn start(config: &Config) -> Result<Self, ServerError> {
-        let engine = Arc::new(EmbeddedStore::open(&config.data_directory)?);
+        let shares = Shares::of(config.memory_bytes);
+        let connections_max = shares.connections.min(descriptors::for_connections());
+        let options = Options { memory_bytes: shares.store };
+        let engine = Arc::new(EmbeddedStore::open_with(&config.data_directory, options)?);
+        let reserve = config.disk_reserve_bytes.unwrap_or(Disk::reserve_for(shares.store));
         let address = config.address;
         let listener = TcpListener::bind(address)
             .await
@@ -114,8 +144,11 @@ impl Server {
             store: Arc::clone(&engine) as Arc<dyn Store>,
             keys: Arc::new(Keys::new(keys)),
             queries: Arc::new(Queries::start()?),
-            bodies: Arc::new(body::budget()),
-            decoding: Arc::new(Semaphore::new(DECODING_MAX)),
+            budget: Budget::new(shares),
+            disk: Arc::new(Disk::new(&config.data_directory, reserve)),
+            metrics: Arc::default(),
+            connections: Arc::new(Semaphore::new(connections_max)),
+            connections_max,
             ending,
         };
         Ok(Self { app, engine, listener, first_key, end })
@@ -144,27 +177,26 @@ impl Server {
     /// Serves until `stop` is done, then lets open requests end and closes the store.
     ///
     /// # Errors
-    /// The listener failed.
+    /// The store could not be closed.
     pub async fn run(
         self,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ServerError> {
         let Self { app, engine, listener, end, .. } = self;
-        let mut ending = app.ending.clone();
-        let told = async move {
-            stop.await;
-            end.send_replace(true);
+        let serving = Serving {
+            metrics: Arc::clone(&app.metrics),
+            places: Arc::clone(&app.connections),
+            places_max: app.connections_max,
+            ending: app.ending.clone(),
+            router: router(app),
         };
-        let serving = axum::serve(listener, router(app)).with_graceful_shutdown(told).into_future();
-        tokio::pin!(serving);
-        let served = tokio::select! {
-            served = &mut serving => served,
-            () = async { let _ = ending.wait_for(|&ending| ending).await; } => {
-                timeout(SHUTDOWN_TIME_MAX, &mut serving).await.unwrap_or(Ok(()))
-            }
-        };
+        let serving = tokio::spawn(serving.run(listener));
+        stop.await;
+        end.send_replace(true);
+        // Whoever takes longer is cut off when the runtime ends.
+        let _ = timeout(SHUTDOWN_TIME_MAX, serving).await;
         tokio::task::spawn_blocking(move || engine.close()).await.map_err(io::Error::other)?;
-        Ok(served?)
+        Ok(())
     }
 }
 
@@ -178,6 +210,7 @@ fn router(app: App) -> Router {
         .route("/api/v1/logs/aggregated", get(logs::aggregated))
         .route("/api/v1/logs/stream", get(stream::stream))
         .route("/health", get(health))
+        .route("/metrics", get(metrics::show))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         // The body is read, limited and refused in `body`.
@@ -186,7 +219,7 @@ fn router(app: App) -> Router {
 }
 
 async fn health(State(app): State<App>) -> impl IntoResponse {
-    let complaints = app.store.complaints();
+    let complaints = app.complaints();
     let status = if complaints.is_empty() { "ok" } else { "degraded" };
     Json(
         json!({ "status": status, "version": env!("CARGO_PKG_VERSION"), "complaints": complaints }),

@@ -43,6 +43,11 @@ impl Queries {
         Ok(Self { runtime: Some(runtime), running: Arc::new(Semaphore::new(QUERIES_MAX)) })
     }
 
+    /// How many are running.
+    pub(crate) fn running(&self) -> usize {
+        QUERIES_MAX.saturating_sub(self.running.available_permits())
+    }
+
     /// Runs a query to its end, its time limit, or until the caller is gone.
     pub(crate) async fn run(
         &self,
