@@ -95,7 +95,7 @@ fn a_client_that_sends_everything_before_it_reads_gets_its_answer() -> Result<()
     ] {
         let (found, text) = answered_after_sending_everything(&fixture.api, path, key)?;
         assert_eq!(found, status, "{text}");
-        assert!(text.contains(code), "{text}");
+        assert!(text.contains(code) && text.contains("connection: close"), "{text}");
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The program `millpond`.
 
+mod allocator;
 mod bytes;
 mod key;
 mod read;

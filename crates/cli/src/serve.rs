@@ -12,7 +12,7 @@ use millpond_server::{Config, MEMORY_BYTES_MIN, Server};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::{filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
-use crate::bytes;
+use crate::{allocator, bytes};
 
 /// Raised when a file would grow over the process's limit; by default it kills.
 const SIGXFSZ: i32 = 25;
@@ -42,6 +42,7 @@ fn memory(text: &str) -> Result<u64, String> {
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<()> {
+    allocator::tame();
     let log = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())

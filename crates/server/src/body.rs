@@ -70,6 +70,7 @@ pub(crate) async fn read(
         return Err(too_large(bytes_max));
     }
     let mut received = Received::empty(budget);
+    received.share.expect(length.unwrap_or_default()).await?;
     received.cover(0, length).await?;
     let mut body = body.into_data_stream();
     let mut deadline = Instant::now() + BODY_PAUSE_MAX;
@@ -127,7 +128,7 @@ pub(crate) fn encoding(headers: &HeaderMap) -> Result<Encoding, ApiError> {
 
 /// Decompresses a body, at most to the size that a body may have. Blocks, also for its share of the budget.
 pub(crate) fn decompress(
-    body: Received,
+    mut body: Received,
     encoding: Encoding,
     budget: &Budget,
 ) -> Result<Received, ApiError> {
@@ -135,13 +136,13 @@ pub(crate) fn decompress(
         Encoding::Identity => Ok(body),
         Encoding::Gzip => {
             let declared = gzip_size(&body.bytes);
-            capped(MultiGzDecoder::new(&*body.bytes), "gzip", declared, &body.share, budget)
+            capped(MultiGzDecoder::new(&*body.bytes), "gzip", declared, &mut body.share, budget)
         }
         Encoding::Zstd => {
             let declared = zstd::zstd_safe::get_frame_content_size(&body.bytes).ok().flatten();
             let decoder = zstd::stream::read::Decoder::with_buffer(&*body.bytes)
                 .map_err(|error| broken("zstd", &error))?;
-            capped(decoder, "zstd", declared.unwrap_or_default(), &body.share, budget)
+            capped(decoder, "zstd", declared.unwrap_or_default(), &mut body.share, budget)
         }
     }
 }
@@ -155,14 +156,17 @@ fn capped(
     mut decoder: impl Read,
     name: &str,
     declared: u64,
-    compressed: &BodyShare,
+    compressed: &mut BodyShare,
     budget: &Budget,
 ) -> Result<Received, ApiError> {
     // Both are there at the same time: what together never fits must not be told to come back.
     let beside = budget.bodies_bytes().saturating_sub(compressed.bytes());
     let bytes_max = budget.body_bytes_max().min(beside);
     let mut content = Received::empty(budget);
-    content.expect(usize::try_from(declared).unwrap_or(usize::MAX).min(bytes_max))?;
+    content.share.succeed(compressed);
+    let declared = usize::try_from(declared).unwrap_or(usize::MAX).min(bytes_max);
+    Handle::current().block_on(content.share.expect(declared))?;
+    content.expect(declared)?;
     loop {
         let size = content.bytes.len();
         Handle::current().block_on(content.share.cover((size + BODY_STEP_BYTES).min(bytes_max)))?;

@@ -24,6 +24,8 @@ pub(crate) struct Budget {
     bodies: Arc<Semaphore>,
     decoding_large: Arc<Semaphore>,
     decoding_small: Arc<Semaphore>,
+    /// A body that is a large part of what all may have waits for the one before: half of each would help nobody.
+    large_bodies: Arc<Semaphore>,
     /// Large bodies that are decoded at once: more than there are processors would only take turns.
     turns: Arc<Semaphore>,
     shares: Shares,
@@ -34,6 +36,10 @@ pub(crate) struct Budget {
 pub(crate) struct BodyShare {
     bodies: Arc<Semaphore>,
     held: Option<OwnedSemaphorePermit>,
+    large_bodies: Arc<Semaphore>,
+    turn: Option<OwnedSemaphorePermit>,
+    /// From this size on it needs a turn.
+    large_bytes: usize,
 }
 
 /// Records' memory that one batch holds, until it is stored.
@@ -51,6 +57,7 @@ impl Budget {
             bodies: semaphore(shares.bodies),
             decoding_large: semaphore(shares.decoding_large),
             decoding_small: semaphore(shares.decoding_small),
+            large_bodies: semaphore(1),
             turns: semaphore(std::thread::available_parallelism().map_or(1, usize::from)),
             shares,
         }
@@ -68,7 +75,13 @@ impl Budget {
 
     /// A share of nothing yet.
     pub(crate) fn body(&self) -> BodyShare {
-        BodyShare { bodies: Arc::clone(&self.bodies), held: None }
+        BodyShare {
+            bodies: Arc::clone(&self.bodies),
+            held: None,
+            large_bodies: Arc::clone(&self.large_bodies),
+            turn: None,
+            large_bytes: self.shares.bodies / 4,
+        }
     }
 
     /// Waits for the memory that the records of a body need, at most for all that there is.
@@ -102,12 +115,26 @@ impl Budget {
 }
 
 impl BodyShare {
+    /// Tells how large it will be, as far as that is known.
+    pub(crate) async fn expect(&mut self, bytes: usize) -> Result<(), ApiError> {
+        if bytes >= self.large_bytes && self.turn.is_none() {
+            self.turn = Some(acquire(&self.large_bodies, 1, BODY_WAIT).await?);
+        }
+        Ok(())
+    }
+
+    /// Takes over the turn of the share that it was made from.
+    pub(crate) fn succeed(&mut self, before: &mut Self) {
+        self.turn = before.turn.take();
+    }
+
     /// Grows to at least so many bytes.
     pub(crate) async fn cover(&mut self, bytes: usize) -> Result<(), ApiError> {
         let held = self.bytes();
         if bytes <= held {
             return Ok(());
         }
+        self.expect(bytes).await?;
         let more = acquire(&self.bodies, permits(bytes - held), BODY_WAIT).await?;
         match &mut self.held {
             Some(held) => held.merge(more),
@@ -154,20 +181,33 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn large_bodies_come_one_after_the_other() {
+        let budget = budget();
+        let (mut one, mut other) = (budget.body(), budget.body());
+        one.expect(budget.body_bytes_max()).await.unwrap();
+        assert!(other.expect(budget.body_bytes_max()).await.is_err());
+        other.cover(1000).await.unwrap();
+        other.succeed(&mut one);
+        other.cover(budget.body_bytes_max()).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn of_bodies_that_block_each_other_one_gives_way_and_the_other_goes_on() {
         let budget = budget();
-        let half = budget.shares.bodies / 2;
+        let some = budget.shares.bodies / 5;
         let (mut one, mut other) = (budget.body(), budget.body());
-        one.cover(half).await.unwrap();
-        other.cover(half).await.unwrap();
+        one.cover(some).await.unwrap();
+        other.cover(some).await.unwrap();
+        let rest = permits(budget.shares.bodies - 2 * some);
+        let _rest = acquire(&budget.bodies, rest, BODY_WAIT).await.unwrap();
         let gives_way = async move {
-            let refused = one.cover(half + 1000).await;
+            let refused = one.cover(some + 1000).await;
             drop(one);
             refused
         };
         let goes_on = async {
             tokio::time::sleep(BODY_WAIT / 2).await;
-            other.cover(half + 1000).await
+            other.cover(some + 1000).await
         };
         let (refused, taken) = tokio::join!(gives_way, goes_on);
         assert!(format!("{refused:?}").contains("overloaded"));

@@ -151,11 +151,14 @@ impl Serving {
         let answering = self.router.clone().call(request);
         let metrics = Arc::clone(&self.metrics);
         let (places, places_max) = (Arc::clone(&self.places), self.places_max);
+        let seen = Arc::clone(seen);
         async move {
             let mut response = answering.await?;
             metrics.answered(response.status().as_u16());
-            if places.available_permits() < places_max / 4 && !response.status().is_informational()
-            {
+            let crowded = places.available_permits() <= places_max / 4;
+            // What is left of a body stands where the next request should.
+            let unread = seen.unread.load(Ordering::Relaxed);
+            if (crowded || unread) && !response.status().is_informational() {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             Ok(response)
@@ -221,5 +224,109 @@ impl Drop for Arriving {
         if !self.body.is_end_stream() {
             self.seen.unread.store(true, Ordering::Relaxed);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::{io::AsyncReadExt, task::JoinHandle};
+
+    use super::*;
+
+    struct Running {
+        address: std::net::SocketAddr,
+        places: Arc<Semaphore>,
+        end: watch::Sender<bool>,
+        serving: JoinHandle<()>,
+    }
+
+    impl Running {
+        async fn start(places_max: usize) -> Self {
+            let router = Router::new()
+                .route("/", get(async || "hello"))
+                .route("/large", get(async || "x".repeat(64 << 20)));
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let (end, ending) = watch::channel(false);
+            let places = Arc::new(Semaphore::new(places_max));
+            let metrics = Arc::default();
+            let of_all = Arc::clone(&places);
+            let serving = Serving { router, metrics, places: of_all, places_max, ending };
+            Self { address, places, end, serving: tokio::spawn(serving.run(listener)) }
+        }
+
+        async fn send(&self, text: &str) -> TcpStream {
+            let mut stream = TcpStream::connect(self.address).await.unwrap();
+            stream.write_all(text.as_bytes()).await.unwrap();
+            stream
+        }
+
+        /// Sends and reads until the server closes.
+        async fn exchange(&self, text: &str) -> String {
+            let mut answer = String::new();
+            self.send(text).await.read_to_string(&mut answer).await.unwrap();
+            answer
+        }
+    }
+
+    // The clock of these tests runs on whenever nothing else can: what waits for a time-out gets it at once.
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_does_not_end_is_cut_off_and_so_is_an_idle_connection() {
+        let running = Running::start(8).await;
+        assert_eq!(running.exchange("GET / HTTP/1.1\r\nHost: ").await, "");
+        let answer = running.exchange("GET / HTTP/1.1\r\nHost: m\r\n\r\n").await;
+        assert!(answer.ends_with("hello") && !answer.contains("close"), "{answer}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_is_too_large_is_answered() {
+        let running = Running::start(8).await;
+        let long = format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(4 * HEAD_BYTES_MAX));
+        assert!(running.exchange(&long).await.starts_with("HTTP/1.1 431"));
+        assert!(running.exchange("no HTTP\r\n\r\n").await.starts_with("HTTP/1.1 400"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_place_a_connection_is_told_to_come_back_until_there_is_one() {
+        let running = Running::start(1).await;
+        let first = running.send("").await;
+        while running.places.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let refused = running.exchange("GET / HTTP/1.1\r\nHost: m\r\n\r\n").await;
+        assert!(
+            refused.starts_with("HTTP/1.1 503") && refused.contains("retry-after"),
+            "{refused}"
+        );
+        drop(first);
+        let answer = running.exchange("GET / HTTP/1.1\r\nHost: m\r\n\r\n").await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert!(answer.contains("connection: close"), "the last place is not kept: {answer}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_nothing_loses_its_place() {
+        let running = Running::start(1).await;
+        let _stream = running.send("GET /large HTTP/1.1\r\nHost: m\r\n\r\n").await;
+        // Waits as long as the connection has it.
+        tokio::time::sleep(CONNECTION_WAIT).await;
+        drop(running.places.acquire().await.unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_end_waits_for_answers_and_for_nothing_else() {
+        let running = Running::start(8).await;
+        let _silent = running.send("").await;
+        let _half = running.send("GET / HT").await;
+        let mut large = running.send("GET /large HTTP/1.1\r\nHost: m\r\n\r\n").await;
+        let mut start = [0; 12];
+        large.read_exact(&mut start).await.unwrap();
+        running.end.send_replace(true);
+        let mut rest = Vec::new();
+        large.read_to_end(&mut rest).await.unwrap();
+        assert!(rest.len() > 64 << 20);
+        running.serving.await.unwrap();
     }
 }
