@@ -392,14 +392,14 @@ impl Footer {
             .map_or(0, |group| usize::try_from(group.num_rows()).unwrap_or_default())
     }
 
-    /// Whether a column has no value in a row group, as far as the file tells.
+    /// Whether a column has no value in a row group, as far as the file tells. Parquet counts the leaves of columns; of
+    /// ours each has one.
     pub(crate) fn is_empty(&self, row_group: usize, column: usize) -> bool {
         let group = self.metadata.metadata().row_groups().get(row_group);
         group.is_some_and(|group| {
-            let leaf = self.leaf(column);
             let nulls = group
                 .columns()
-                .get(leaf)
+                .get(column)
                 .and_then(|chunk| chunk.statistics())
                 .and_then(Statistics::null_count_opt);
             nulls == u64::try_from(group.num_rows()).ok()
@@ -410,19 +410,13 @@ impl Footer {
     pub(crate) fn is_full(&self, row_group: usize, column: usize) -> bool {
         let group = self.metadata.metadata().row_groups().get(row_group);
         group.is_some_and(|group| {
-            let leaf = self.leaf(column);
             group
                 .columns()
-                .get(leaf)
+                .get(column)
                 .and_then(|chunk| chunk.statistics())
                 .and_then(Statistics::null_count_opt)
                 == Some(0)
         })
-    }
-
-    /// Parquet counts the leaves of columns; of ours each has one.
-    fn leaf(&self, column: usize) -> usize {
-        column
     }
 }
 
