@@ -31,6 +31,8 @@ pub struct Serve {
     /// Whether it gets a process group of its own. Then Ctrl-C reaches us alone, and we end it in order; without, a
     /// test run that is interrupted leaves nothing behind.
     pub shielded: bool,
+    /// Further arguments.
+    pub arguments: Vec<String>,
 }
 
 impl Serve {
@@ -44,6 +46,7 @@ impl Serve {
             log: data_dir.with_extension("log"),
             file_bytes_max: None,
             shielded: false,
+            arguments: Vec::new(),
         }
     }
 
@@ -60,7 +63,7 @@ impl Serve {
             }
         };
         command.arg("serve").arg("--data-dir").arg(&self.data_dir);
-        command.args(["--address", &self.address]);
+        command.args(["--address", &self.address]).args(&self.arguments);
         if self.shielded {
             command.process_group(0);
         }

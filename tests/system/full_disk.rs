@@ -55,6 +55,7 @@ fn assert_refused_honestly(refusal: &Reply) {
 fn a_file_size_limit_is_answered_with_503_and_loses_nothing() -> Result<()> {
     let folder = TempDir::new()?;
     let mut serve = serve_in(&folder)?;
+    serve.arguments = vec!["--disk-reserve".to_owned(), "0".to_owned()];
     serve.file_bytes_max = Some(2 << 20);
     let mut server = serve.start()?;
     let api = server.first_api()?;
@@ -104,6 +105,8 @@ fn a_full_disk_is_answered_with_503_until_there_is_room_again() -> Result<()> {
     let folder = TempDir::new()?;
     let mut serve = serve_in(&folder)?;
     serve.data_dir = disk.path().join("data");
+    // Here the disk itself is to say no.
+    serve.arguments = vec!["--disk-reserve".to_owned(), "0".to_owned()];
     // Room for the server's own files at its start, and some that the test can give back.
     let ballast = disk.path().join("ballast");
     output(Command::new("fallocate").args(["-l", "4M"]).arg(&ballast))?;
@@ -125,5 +128,53 @@ fn a_full_disk_is_answered_with_503_until_there_is_room_again() -> Result<()> {
     let server = server.kill()?.start()?;
     assert_eq!(sorted(&event_ids(&api.all(&[])?)), sorted(&acknowledged), "after a crash");
     drop(server);
+    Ok(())
+}
+
+#[test]
+fn a_disk_below_its_reserve_takes_no_more_and_says_so_until_there_is_room_again() -> Result<()> {
+    let Some(disk) = SmallDisk::mount()? else {
+        println!("not root: `a_disk_that_never_has_enough_room` stands for it");
+        return Ok(());
+    };
+    let folder = TempDir::new()?;
+    let mut serve = serve_in(&folder)?;
+    serve.data_dir = disk.path().join("data");
+    serve.arguments = vec!["--disk-reserve".to_owned(), "5MiB".to_owned()];
+    let mut server = serve.start()?;
+    let api = server.first_api()?;
+    api.ingest(&events(&ids("before", 1)), None)?.succeeded()?;
+    let ballast = disk.path().join("ballast");
+    output(Command::new("fallocate").args(["-l", "4M"]).arg(&ballast))?;
+    let patience = std::time::Duration::from_secs(60);
+    let refusal = millpond_system_tests::wait_for(patience, || {
+        let reply = api.ingest(&events(&ids("meanwhile", 1)), Some("client:1"))?;
+        Ok((reply.status != 200).then_some(reply))
+    })?;
+    let refusal = refusal.context("never refused")?;
+    assert_refused_honestly(&refusal);
+    assert_eq!(refusal.code(), "storage_full");
+    let health = api.bare("GET", "/health", &[])?;
+    assert_eq!(health.body["status"], "degraded", "{}", health.text);
+    assert!(!api.all(&[])?.is_empty(), "reads go on");
+    std::fs::remove_file(&ballast)?;
+    let taken = millpond_system_tests::wait_for(patience, || {
+        let reply = api.ingest(&events(&ids("afterwards", 1)), Some("client:2"))?;
+        Ok((reply.status == 200).then_some(()))
+    })?;
+    taken.context("never accepted again after there was room")
+}
+
+#[test]
+fn a_disk_that_never_has_enough_room_takes_nothing() -> Result<()> {
+    let folder = TempDir::new()?;
+    let mut serve = serve_in(&folder)?;
+    serve.arguments = vec!["--disk-reserve".to_owned(), "1000000TiB".to_owned()];
+    let mut server = serve.start()?;
+    let api = server.first_api()?;
+    let reply = api.ingest(&events(&ids("refused", 1)), None)?;
+    assert_refused_honestly(&reply);
+    assert_eq!(reply.code(), "storage_full");
+    assert!(api.all(&[])?.is_empty());
     Ok(())
 }

@@ -95,3 +95,37 @@ fn a_batch_is_known_again_after_a_crash_and_after_a_restart() -> Result<()> {
     assert_eq!(sorted(&event_ids(&fixture.api.all(&[])?)), sorted(&ids("known", 3)));
     Ok(())
 }
+
+#[test]
+fn records_of_any_time_are_kept_and_those_of_the_future_say_so() -> Result<()> {
+    let fixture = Fixture::start()?;
+    let at = |time: &str, id: &str| {
+        let mut record = event(id);
+        record["time"] = time.into();
+        record
+    };
+    let records =
+        [at("2200-01-01T00:00:00Z", "ahead"), at("1990-01-01T00:00:00Z", "late"), event("now")];
+    fixture.api.ingest(&records, None)?.succeeded()?;
+    let found = |fixture: &Fixture| -> Result<(Vec<String>, Vec<String>)> {
+        let marked = fixture.api.all(&[("q", "fields.millpond.time_ahead_seconds:>1000000")])?;
+        Ok((event_ids(&fixture.api.all(&[])?), event_ids(&marked)))
+    };
+    let expected = (["ahead", "now", "late"].map(str::to_owned).to_vec(), vec!["ahead".to_owned()]);
+    assert_eq!(found(&fixture)?, expected);
+    let fixture = fixture.crash(|| Ok(()))?;
+    assert_eq!(found(&fixture)?, expected, "from the log");
+    let fixture = fixture.restart(|| Ok(()))?;
+    assert_eq!(found(&fixture)?, expected, "from segments");
+    Ok(())
+}
+
+#[test]
+fn a_field_that_a_record_has_twice_is_kept_once() -> Result<()> {
+    let fixture = Fixture::start()?;
+    let body = br#"{"message":"m","a":1,"fields":{"a":2,"b":3},"b":4}"#;
+    fixture.api.post(INGEST, &[("Content-Type", "application/json")], body)?.succeeded()?;
+    let text = fixture.api.get("/api/v1/logs", &[])?.succeeded()?.text;
+    assert!(text.contains(r#""fields":{"a":2,"b":4}"#), "{text}");
+    Ok(())
+}

@@ -16,6 +16,7 @@
 mod access;
 mod access_admin;
 mod access_limits;
+mod connections;
 mod crash;
 mod damage;
 mod exactly_once;
@@ -23,6 +24,7 @@ mod fixture;
 mod full_disk;
 mod hostile;
 mod ingest;
+mod memory;
 mod openapi;
 mod pipes;
 mod program;

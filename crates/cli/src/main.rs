@@ -1,6 +1,8 @@
 //! The program `millpond`.
 
 mod administrator;
+mod allocator;
+mod bytes;
 mod data;
 mod key;
 mod project;

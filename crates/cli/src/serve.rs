@@ -8,9 +8,11 @@ use std::{
 
 use anyhow::{Context, Result};
 use clap::Args;
-use millpond_server::{Config, Server};
+use millpond_server::{Config, MEMORY_BYTES_MIN, Server};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::{filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::{allocator, bytes};
 
 /// Raised when a file would grow over the process's limit; by default it kills.
 const SIGXFSZ: i32 = 25;
@@ -23,15 +25,35 @@ pub(crate) struct Arguments {
     /// Where to listen; port 0 takes a free one.
     #[arg(long, env = "MILLPOND_ADDRESS", default_value_t = SocketAddr::from(([127, 0, 0, 1], millpond_wire::PORT)))]
     address: SocketAddr,
+    /// What the process may hold in memory: bytes, or a number with a unit such as 512MiB or 4GiB.
+    #[arg(long, env = "MILLPOND_MEMORY", value_name = "BYTES", default_value = "512MiB", value_parser = memory)]
+    memory: u64,
+    /// Free room on the disk below which no more records are taken; by default as much as half of the store's memory.
+    #[arg(long, env = "MILLPOND_DISK_RESERVE", value_name = "BYTES", value_parser = bytes::parse)]
+    disk_reserve: Option<u64>,
+}
+
+fn memory(text: &str) -> Result<u64, String> {
+    let bytes = bytes::parse(text)?;
+    if bytes < MEMORY_BYTES_MIN as u64 {
+        return Err(format!("expected at least {}MiB", MEMORY_BYTES_MIN >> 20));
+    }
+    Ok(bytes)
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<()> {
+    allocator::tame();
     let log = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
     tracing_subscriber::registry().with(log).with(LevelFilter::INFO).init();
-    let config = Config { data_directory: arguments.data_dir, address: arguments.address };
+    let config = Config {
+        data_directory: arguments.data_dir,
+        address: arguments.address,
+        memory_bytes: usize::try_from(arguments.memory).unwrap_or(usize::MAX),
+        disk_reserve_bytes: arguments.disk_reserve,
+    };
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(&config))
 }
 

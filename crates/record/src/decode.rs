@@ -97,7 +97,8 @@ impl<'a> Decoder<'a> {
     }
 
     /// A key that says something about the record goes there, if its value has a shape that fits and nothing said
-    /// it before; everything else is kept as a field.
+    /// it before; everything else is kept as a field. Of fields with one key, whether beside or in `fields`, the last
+    /// counts.
     fn member(&mut self, key: &str, reader: &mut Reader<'a>) -> Result<(), SyntaxError> {
         let next = reader.peek();
         let scalar = !matches!(next, Some(b'{' | b'['));
@@ -333,4 +334,31 @@ impl<'a> Decoder<'a> {
 
 fn shortened(text: &str) -> String {
     text.chars().take(64).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(json: &str) -> String {
+        match decode(&mut Reader::new(json), Timestamp::from_nanos(7)).unwrap() {
+            Decoded::Record(record) => record.fields.as_str().to_owned(),
+            Decoded::Rejected(rejection) => panic!("{rejection}"),
+        }
+    }
+
+    #[test]
+    fn of_fields_with_one_key_the_last_counts() {
+        assert_eq!(fields(r#"{"message":"m","a":1,"fields":{"a":2}}"#), r#"{"a":2}"#);
+        assert_eq!(fields(r#"{"message":"m","fields":{"a":2,"b":[]},"a":1}"#), r#"{"b":[],"a":1}"#);
+        assert_eq!(fields(r#"{"message":"m","\u0061":1,"a":{"a":2},"a":"x"}"#), r#"{"a":"x"}"#);
+    }
+
+    #[test]
+    fn a_key_of_the_record_that_comes_again_is_kept_as_a_field() {
+        assert_eq!(
+            fields(r#"{"message":"m","service":"s","message":"n","message":"o"}"#),
+            r#"{"message":"o"}"#
+        );
+    }
 }

@@ -10,7 +10,7 @@ use axum::{
     Json,
     body::Body,
     extract::{FromRequestParts, State},
-    http::{StatusCode, request::Parts},
+    http::{HeaderMap, StatusCode, request::Parts},
     routing::{delete, get, patch, post},
 };
 use millpond_store::Project;
@@ -148,9 +148,11 @@ fn server_key_required() -> ApiError {
 }
 
 /// Reads a JSON body; an empty one is an empty object.
-async fn read<T: DeserializeOwned>(request: Body) -> Result<T, ApiError> {
-    let bytes = body::read(request, ADMIN_BODY_BYTES_MAX).await?;
-    let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+async fn read<T: DeserializeOwned>(app: &App, request: Body) -> Result<T, ApiError> {
+    // Too small for its announced length to matter.
+    let unannounced = HeaderMap::new();
+    let body = body::read(request, &unannounced, &app.budget, ADMIN_BODY_BYTES_MAX).await?;
+    let text = if body.bytes.is_empty() { b"{}" } else { body.bytes.as_slice() };
     serde_json::from_slice(text).map_err(|error| ApiError::body(error.to_string()))
 }
 

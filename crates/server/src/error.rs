@@ -95,6 +95,11 @@ impl ApiError {
         Self::new(StatusCode::TOO_MANY_REQUESTS, code, message).retry_after(seconds)
     }
 
+    pub(crate) fn storage_full(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage_full", message)
+            .retry_after(RETRY_STORAGE_SECONDS)
+    }
+
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
     }
@@ -135,9 +140,7 @@ impl From<AppendError> for ApiError {
         let message = error.to_string();
         match error {
             AppendError::Overloaded => Self::overloaded(message),
-            AppendError::NoRoom(_) => {
-                Self::new(unavailable, "storage_full", message).retry_after(RETRY_STORAGE_SECONDS)
-            }
+            AppendError::NoRoom(_) => Self::storage_full(message),
             AppendError::Closed => {
                 Self::new(unavailable, "closing", message).retry_after(RETRY_OVERLOADED_SECONDS)
             }

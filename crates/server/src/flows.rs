@@ -34,9 +34,8 @@ pub(crate) async fn create(
     request: Body,
 ) -> Result<Json<Flow>, ApiError> {
     caller.require(Scope::Ingest)?;
-    let _share = body::reserve(&app.bodies, &headers).await?;
-    let bytes = body::read(request, FLOW_BODY_BYTES_MAX).await?;
-    let NewFlow { name } = serde_json::from_slice(&bytes)
+    let body = body::read(request, &headers, &app.budget, FLOW_BODY_BYTES_MAX).await?;
+    let NewFlow { name } = serde_json::from_slice(&body.bytes)
         .map_err(|error| ApiError::body(format!("{error}, expected {{\"name\":\"checkout\"}}")))?;
     let characters = name.chars().count();
     if !(1..=FLOW_NAME_CHARACTERS_MAX).contains(&characters) {

@@ -1,17 +1,14 @@
 //! `POST /api/v1/ingest`: body -> records -> store.
 
-use std::sync::Arc;
-
 use axum::{
     Json,
     body::Body,
     extract::State,
     http::{HeaderMap, header::CONTENT_TYPE},
 };
-use bytes::Bytes;
 use millpond_protocols::{Defaults, Entry, Format, read};
 use millpond_record::{
-    Decoded, TextAttribute, Timestamp,
+    Decoded, LogRecord, TextAttribute, Timestamp,
     limits::{BODY_BYTES_MAX, REJECTIONS_REPORTED_MAX},
 };
 use millpond_store::{Batch, BatchBuilder};
@@ -19,14 +16,16 @@ use millpond_wire::{IdempotencyKey, header::IDEMPOTENCY_KEY};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    App,
+    App, ahead,
     auth::Caller,
-    body::{self, Encoding},
+    body::{self, Encoding, Received},
+    budget::{BatchShare, Budget},
     clock,
     error::ApiError,
     keys::Scope,
-    limits::BODY_BYTES_INLINE,
+    limits::{BATCH_BYTES, BODY_BYTES_INLINE, RECORD_BYTES, RECORD_TEXT_ADDED},
     logs::Parameters,
+    metrics::Metrics,
 };
 
 /// How the body is written, and what its records say where they say nothing themselves.
@@ -81,26 +80,64 @@ pub(crate) async fn ingest(
     let encoding = body::encoding(&headers)?;
     let format = parameters.format(&headers)?;
     let defaults = parameters.defaults()?;
-    let _share = body::reserve(&app.bodies, &headers).await?;
-    let bytes = body::read(request, BODY_BYTES_MAX).await?;
+    app.disk.room()?;
+    let body = body::read(request, &headers, &app.budget, app.budget.body_bytes_max()).await?;
+    app.metrics.body_bytes.add(body.bytes.len());
     let reading = Reading { encoding, format, defaults, observed: clock::now() };
-    let (batch, mut answer) = if reading.is_light(&bytes) {
-        reading.decode(&bytes)?
-    } else {
-        let turn = Arc::clone(&app.decoding).acquire_owned().await;
-        let decoding = tokio::task::spawn_blocking(move || {
-            let decoded = reading.decode(&bytes);
-            drop(turn);
-            decoded
-        });
-        decoding.await.map_err(|error| ApiError::internal(error.to_string()))??
-    };
+    // The share is held until the store has the records.
+    let (batch, mut answer, _share) = decode(&app.budget, reading, body).await?;
     let appended = app.store.append(&caller.project, key, batch).await?;
     if !appended.duplicate {
         app.usage.book(&caller.key, answer.accepted, answer.bytes);
     }
     answer.duplicate = appended.duplicate;
+    app.metrics.count(&answer);
     Ok(Json(answer))
+}
+
+/// Makes records of a body: at once if it takes so little that nobody notices, else away from the threads that serve
+/// connections.
+async fn decode(
+    budget: &Budget,
+    reading: Reading,
+    body: Received,
+) -> Result<(Batch, Ingested, BatchShare), ApiError> {
+    if reading.is_light(&body.bytes) {
+        let bytes = reading.memory_bytes(&body.bytes);
+        let share = budget.batch(bytes).await?;
+        let (batch, answer) = reading.decode(&body.bytes, bytes)?;
+        return Ok((batch, answer, share));
+    }
+    let (encoding, of_bodies) = (reading.encoding, budget.clone());
+    let (body, reading, bytes) = away(move || {
+        let body = body::decompress(body, encoding, &of_bodies)?;
+        let bytes = reading.memory_bytes(&body.bytes);
+        Ok((body, reading, bytes))
+    })
+    .await?;
+    let mut share = budget.batch(bytes).await?;
+    let (batch, answer) = away(move || reading.decode(&body.bytes, bytes)).await?;
+    share.decoded();
+    Ok((batch, answer, share))
+}
+
+async fn away<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
+) -> Result<T, ApiError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| ApiError::internal(error.to_string()))?
+}
+
+impl Metrics {
+    fn count(&self, answer: &Ingested) {
+        if answer.duplicate {
+            self.batches_duplicate.add(1);
+            return;
+        }
+        self.batches_stored.add(1);
+        self.records_accepted.add(answer.accepted);
+        self.records_rejected.add(answer.rejected_count);
+    }
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, ApiError> {
@@ -149,6 +186,12 @@ impl IngestParameters {
     }
 }
 
+/// Bytes of the texts of a record that may be larger than they were in the body.
+fn text_bytes(record: &LogRecord<'_>) -> usize {
+    let exception = record.exception.as_ref().map_or(0, |exception| exception.as_str().len());
+    record.message().len() + record.fields.as_str().len() + exception
+}
+
 /// All that there is to know about a body but its bytes.
 struct Reading {
     encoding: Encoding,
@@ -159,19 +202,41 @@ struct Reading {
 
 impl Reading {
     /// Whether decoding takes so little that nobody notices: a small body whose records are no larger than itself.
-    fn is_light(&self, bytes: &Bytes) -> bool {
+    fn is_light(&self, bytes: &[u8]) -> bool {
         matches!(self.encoding, Encoding::Identity)
             && matches!(self.format, Format::Json | Format::Jsonl)
             && self.defaults.is_empty()
             && bytes.len() < BODY_BYTES_INLINE
     }
 
-    fn decode(&self, bytes: &Bytes) -> Result<(Batch, Ingested), ApiError> {
-        let bytes = body::decompress(bytes, self.encoding)?;
+    /// What decoding a body holds at most, in bytes, from what can be told without: there are no more records than
+    /// ends of objects, or of lines, and hardly more text than there is already.
+    fn memory_bytes(&self, bytes: &[u8]) -> usize {
+        let json = matches!(self.format, Format::Json | Format::Jsonl | Format::Obl);
+        let end = if json { b'}' } else { b'\n' };
+        let records = bytes.iter().filter(|&&byte| byte == end).count() + 1;
+        let added = if json && self.defaults.is_empty() { 0 } else { RECORD_TEXT_ADDED };
+        let text = (bytes.len() + records * added).min(2 * BODY_BYTES_MAX);
+        // Bytes that are no UTF-8 become three each, in a copy of the body.
+        let copy = if std::str::from_utf8(bytes).is_ok() { 0 } else { 3 * bytes.len() };
+        // The text for the log, and the columns with the room that they keep for more.
+        BATCH_BYTES + text + text / 10 * 13 + records * RECORD_BYTES + copy
+    }
+
+    /// Makes records of the bytes, as long as these take no more memory than was expected.
+    fn decode(&self, bytes: &[u8], memory_bytes: usize) -> Result<(Batch, Ingested), ApiError> {
         let mut builder = BatchBuilder::new(self.observed);
         let mut answer = Ingested { bytes: bytes.len(), ..Ingested::default() };
+        let mut held_bytes = 0;
         let mut take = |entry: Entry<'_>| match entry.decoded {
-            Decoded::Record(record) => builder.push(&record, entry.json),
+            Decoded::Record(record) => {
+                held_bytes += RECORD_BYTES + text_bytes(&record);
+                if held_bytes <= memory_bytes {
+                    ahead::marked(&record, entry.json, self.observed, |record, json| {
+                        builder.push(record, json);
+                    });
+                }
+            }
             Decoded::Rejected(rejection) => {
                 answer.rejected_count += 1;
                 if answer.rejected.len() < REJECTIONS_REPORTED_MAX {
@@ -180,7 +245,14 @@ impl Reading {
                 }
             }
         };
-        read(self.format, &bytes, &self.defaults, self.observed, &mut take)?;
+        read(self.format, bytes, &self.defaults, self.observed, &mut take)?;
+        if held_bytes > memory_bytes {
+            // Escapes in what was sent raw, for instance: a byte of it may become six.
+            let message = format!(
+                "the records of the body take more than {memory_bytes} bytes of memory, expected fewer in one body"
+            );
+            return Err(ApiError::too_large(message));
+        }
         answer.accepted = builder.len();
         Ok((builder.finish(), answer))
     }

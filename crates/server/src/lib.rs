@@ -5,20 +5,28 @@
 
 mod admin;
 mod administration;
+mod ahead;
 mod audit;
 mod auth;
 mod body;
+mod budget;
 mod clock;
+mod descriptors;
+mod disk;
 mod error;
 mod flows;
 mod ingest;
 mod keys;
 mod limits;
 mod logs;
+mod memory;
+mod metrics;
 mod openapi;
 mod own_key;
 mod routes;
 mod run;
+mod serve;
+mod socket;
 mod sql;
 mod stream;
 mod time_text;
@@ -33,7 +41,7 @@ use axum::{
     response::IntoResponse,
 };
 use millpond_sql::{MEMORY_BYTES as SQL_MEMORY_BYTES, Sql, SqlError};
-use millpond_store::{EmbeddedStore, OpenError, Recovery, Store};
+use millpond_store::{EmbeddedStore, OpenError, Options, Recovery, Store};
 use serde_json::json;
 use tokio::{
     net::TcpListener,
@@ -47,13 +55,19 @@ pub use keys::{
     GRACE_NANOS_DEFAULT, KeyChange, KeyEntry, KeyFile, KeyLimits, KeyLimitsChange, KeyState,
     KeysError, NewKey, Scope, grace_nanos, time_to_come,
 };
+pub use limits::{DISK_RESERVE_BYTES_MIN, MEMORY_BYTES, MEMORY_BYTES_MIN};
 pub use usage::{KeyUsage, read_usage};
 
 use crate::{
+    budget::Budget,
+    disk::Disk,
     error::ApiError,
     keys::Keys,
-    limits::{DECODING_MAX, SHUTDOWN_TIME_MAX},
+    limits::SHUTDOWN_TIME_MAX,
+    memory::Shares,
+    metrics::Metrics,
     run::Queries,
+    serve::Serving,
     stream::{Bounds, Hubs},
     usage::Usage,
 };
@@ -65,6 +79,12 @@ pub struct Config {
     pub data_directory: PathBuf,
     /// Where it listens; port 0 takes a free one.
     pub address: SocketAddr,
+    /// What the process may hold in memory, in bytes: [`MEMORY_BYTES`] unless there is a reason. Fewer than
+    /// [`MEMORY_BYTES_MIN`] count as that.
+    pub memory_bytes: usize,
+    /// Free room on the disk below which no more records are taken, in bytes; `None`: half of the store's memory, and at
+    /// least [`DISK_RESERVE_BYTES_MIN`].
+    pub disk_reserve_bytes: Option<u64>,
 }
 
 /// Why a server could not start or go on.
@@ -103,9 +123,22 @@ pub(crate) struct App {
     administration: Arc<Administration>,
     queries: Arc<Queries>,
     hubs: Arc<Hubs>,
-    bodies: Arc<Semaphore>,
-    decoding: Arc<Semaphore>,
+    budget: Budget,
+    disk: Arc<Disk>,
+    metrics: Arc<Metrics>,
+    /// A permit for each connection that may be open.
+    connections: Arc<Semaphore>,
+    connections_max: usize,
     ending: watch::Receiver<bool>,
+}
+
+impl App {
+    /// What is wrong, in words for the operator.
+    fn complaints(&self) -> Vec<String> {
+        let mut complaints = self.store.complaints();
+        complaints.extend(self.disk.trouble());
+        complaints
+    }
 }
 
 /// A server that listens.
@@ -125,7 +158,11 @@ impl Server {
     /// # Errors
     /// One of these is not possible; nothing was changed but what opening a directory changes.
     pub async fn start(config: &Config) -> Result<Self, ServerError> {
-        let engine = Arc::new(EmbeddedStore::open(&config.data_directory)?);
+        let shares = Shares::of(config.memory_bytes);
+        let connections_max = shares.connections.min(descriptors::for_connections());
+        let options = Options { memory_bytes: shares.store };
+        let engine = Arc::new(EmbeddedStore::open_with(&config.data_directory, options)?);
+        let reserve = config.disk_reserve_bytes.unwrap_or(Disk::reserve_for(shares.store));
         let address = config.address;
         let listener = TcpListener::bind(address)
             .await
@@ -142,8 +179,11 @@ impl Server {
             usage: Arc::new(Usage::open(&config.data_directory)),
             administration: Arc::new(administration),
             queries: Arc::new(Queries::start()?),
-            bodies: Arc::new(body::budget()),
-            decoding: Arc::new(Semaphore::new(DECODING_MAX)),
+            budget: Budget::new(shares),
+            disk: Arc::new(Disk::new(&config.data_directory, reserve)),
+            metrics: Arc::default(),
+            connections: Arc::new(Semaphore::new(connections_max)),
+            connections_max,
             ending,
         };
         Ok(Self { app, engine, listener, first_key, end })
@@ -172,39 +212,37 @@ impl Server {
     /// Serves until `stop` is done, then lets open requests end and closes the store.
     ///
     /// # Errors
-    /// The listener failed.
+    /// The store could not be closed.
     pub async fn run(
         self,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ServerError> {
         let Self { app, engine, listener, end, .. } = self;
-        let mut ending = app.ending.clone();
         let usage = Arc::clone(&app.usage);
         tokio::spawn(usage::keep_saved(Arc::clone(&usage), app.ending.clone()));
-        let told = async move {
-            stop.await;
-            end.send_replace(true);
-        };
         let hubs = Arc::clone(&app.hubs);
-        let serving = async move {
-            axum::serve(listener, router(app)).with_graceful_shutdown(told).await?;
+        let serving = Serving {
+            metrics: Arc::clone(&app.metrics),
+            places: Arc::clone(&app.connections),
+            places_max: app.connections_max,
+            ending: app.ending.clone(),
+            router: router(app),
+        };
+        let serving = tokio::spawn(async move {
+            serving.run(listener).await;
             // A connection that became a WebSocket is no request any more.
             hubs.left().await;
-            Ok::<_, io::Error>(())
-        };
-        tokio::pin!(serving);
-        let served = tokio::select! {
-            served = &mut serving => served,
-            () = async { let _ = ending.wait_for(|&ending| ending).await; } => {
-                timeout(SHUTDOWN_TIME_MAX, &mut serving).await.unwrap_or(Ok(()))
-            }
-        };
+        });
+        stop.await;
+        end.send_replace(true);
+        // Whoever takes longer is cut off when the runtime ends.
+        let _ = timeout(SHUTDOWN_TIME_MAX, serving).await;
         let close = move || {
             usage.save();
             engine.close();
         };
         tokio::task::spawn_blocking(close).await.map_err(io::Error::other)?;
-        Ok(served?)
+        Ok(())
     }
 }
 
@@ -218,7 +256,7 @@ fn router(app: App) -> Router {
 }
 
 async fn health(State(app): State<App>) -> impl IntoResponse {
-    let complaints = app.store.complaints();
+    let complaints = app.complaints();
     let status = if complaints.is_empty() { "ok" } else { "degraded" };
     Json(json!({ "status": status, "version": env!("CARGO_PKG_VERSION"), "complaints": complaints,
                 "queries_running": app.queries.running() }))

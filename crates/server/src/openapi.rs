@@ -60,7 +60,11 @@ fn operation(route: &Route) -> Value {
         json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } })
     });
     let of_query = route.parameters.iter().copied().flatten().map(parameter);
-    let media = if route.answer == "Events" { "text/event-stream" } else { "application/json" };
+    let media = match route.answer {
+        "Events" => "text/event-stream",
+        "Metrics" => "text/plain",
+        _ => "application/json",
+    };
     let mut responses = Map::new();
     let answer = json!({ media: { "schema": reference(route.answer) } });
     responses.insert("200".to_owned(), json!({ "description": "done", "content": answer }));

@@ -6,7 +6,9 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 
-use crate::{App, admin, flows, health, ingest, keys::Scope, logs, openapi, own_key, sql, stream};
+use crate::{
+    App, admin, flows, health, ingest, keys::Scope, logs, metrics, openapi, own_key, sql, stream,
+};
 
 /// What is asked for, and who may ask.
 #[derive(Clone, Copy)]
@@ -238,6 +240,9 @@ const ROUTES: &[Route] = &[
     Route::new("GET", "/health", Access::Everyone, || get(health))
         .about("Tells how the server is.")
         .answers("Health"),
+    Route::new("GET", "/metrics", Access::Everyone, || get(metrics::show))
+        .about("Counts what the server does, in Prometheus' text format.")
+        .answers("Metrics"),
 ];
 
 /// The routes as a router.

@@ -15,7 +15,6 @@ use axum::{
     http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
 use millpond_record::json::write_string;
 use millpond_sql::{Limits, ROWS, ROWS_MAX, SqlAnswer, SqlError, TIME, TIME_MAX};
 use serde::Deserialize;
@@ -65,8 +64,8 @@ pub(crate) async fn query(
     request: Body,
 ) -> Result<Response, ApiError> {
     caller.require(Scope::Query)?;
-    let bytes = question(&app, &headers, request).await?;
-    let question: Question = serde_json::from_slice(&bytes).map_err(|error| {
+    let body = body::read(request, &headers, &app.budget, SQL_BODY_BYTES_MAX).await?;
+    let question: Question = serde_json::from_slice(&body.bytes).map_err(|error| {
         ApiError::body(format!("{error}, expected {{\"sql\":\"SELECT count(*) FROM logs\"}}"))
     })?;
     let limits = question.limits()?;
@@ -76,12 +75,6 @@ pub(crate) async fn query(
         written(&answer).map_err(|error| ApiError::internal(format!("write the rows: {error}")))
     });
     Ok(([(CONTENT_TYPE, "application/json")], answered.await?).into_response())
-}
-
-/// The body; its share of what all bodies may take ends with its arrival.
-async fn question(app: &App, headers: &HeaderMap, request: Body) -> Result<Bytes, ApiError> {
-    let _share = body::reserve(&app.bodies, headers).await?;
-    body::read(request, SQL_BODY_BYTES_MAX).await
 }
 
 impl From<SqlError> for ApiError {

@@ -77,7 +77,7 @@ fn backup_with(
         let name = entry.file_name();
         let other = name != FILE_NAME
             && name != "lock"
-            && !entry.path().extension().is_some_and(|ending| ending == "tmp");
+            && entry.path().extension().is_none_or(|ending| ending != "tmp");
         if other && entry.file_type()?.is_file() {
             copy(&entry.path(), to, &mut done)?;
         }

@@ -179,7 +179,7 @@ fn check_log(checked: &mut Checked, manifest: &Manifest, path: &Path) -> Result<
 
 /// What the manifest is to say of a segment file.
 pub(crate) fn entry_of(directory: &Path, file: &Path) -> Result<SegmentEntry, SegmentError> {
-    let content = fs::read(directory.join(&file))?;
+    let content = fs::read(directory.join(file))?;
     let entry = SegmentEntry {
         bytes: content.len() as u64,
         crc32c: crc32c::crc32c(&content),

@@ -38,7 +38,7 @@ pub(crate) enum Node {
     And(Vec<Node>),
     Or(Vec<Node>),
     Not(Box<Node>),
-    Is(Tester),
+    Is(Box<Tester>),
 }
 
 impl Node {
@@ -49,7 +49,7 @@ impl Node {
             Filter::And(parts) => Self::And(all(parts)?),
             Filter::Or(parts) => Self::Or(all(parts)?),
             Filter::Not(part) => Self::Not(Box::new(Self::new(part)?)),
-            Filter::Is(condition) => Self::Is(Tester::new(condition)?),
+            Filter::Is(condition) => Self::Is(Box::new(Tester::new(condition)?)),
         })
     }
 
@@ -80,7 +80,7 @@ enum Compiled {
     Regex(Regex),
     Time(Timestamp),
     /// For a text that must be in the value, wherever.
-    Finder(memmem::Finder<'static>),
+    Finder(Box<memmem::Finder<'static>>),
 }
 
 /// A test of whole numbers, as a range and whether it is what is outside.
@@ -123,7 +123,7 @@ impl Tester {
             }
             (_, Test::Pattern(Pattern { pieces })) => match pieces.as_slice() {
                 [start, text, end] if start.is_empty() && end.is_empty() && !text.is_empty() => {
-                    Compiled::Finder(memmem::Finder::new(text.as_str()).into_owned())
+                    Compiled::Finder(Box::new(memmem::Finder::new(text.as_str()).into_owned()))
                 }
                 _ => Compiled::Nothing,
             },

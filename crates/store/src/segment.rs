@@ -392,14 +392,14 @@ impl Footer {
             .map_or(0, |group| usize::try_from(group.num_rows()).unwrap_or_default())
     }
 
-    /// Whether a column has no value in a row group, as far as the file tells.
+    /// Whether a column has no value in a row group, as far as the file tells. Parquet counts the leaves of columns; of
+    /// ours each has one.
     pub(crate) fn is_empty(&self, row_group: usize, column: usize) -> bool {
         let group = self.metadata.metadata().row_groups().get(row_group);
         group.is_some_and(|group| {
-            let leaf = self.leaf(column);
             let nulls = group
                 .columns()
-                .get(leaf)
+                .get(column)
                 .and_then(|chunk| chunk.statistics())
                 .and_then(Statistics::null_count_opt);
             nulls == u64::try_from(group.num_rows()).ok()
@@ -410,19 +410,13 @@ impl Footer {
     pub(crate) fn is_full(&self, row_group: usize, column: usize) -> bool {
         let group = self.metadata.metadata().row_groups().get(row_group);
         group.is_some_and(|group| {
-            let leaf = self.leaf(column);
             group
                 .columns()
-                .get(leaf)
+                .get(column)
                 .and_then(|chunk| chunk.statistics())
                 .and_then(Statistics::null_count_opt)
                 == Some(0)
         })
-    }
-
-    /// Parquet counts the leaves of columns; of ours each has one.
-    fn leaf(&self, column: usize) -> usize {
-        column
     }
 }
 
@@ -571,18 +565,13 @@ pub(crate) fn write(
     }
     let encoded = encode(rows)?;
     files::replace(&path, &encoded)?;
-    let times = rows.column(place::TIME).as_primitive::<TimestampNanosecondType>();
-    let sequences = rows.column(place::SEQUENCE).as_primitive::<UInt64Type>();
-    Ok(SegmentEntry {
+    let entry = SegmentEntry {
         file: file_name,
         bytes: encoded.len() as u64,
         crc32c: crc32c::crc32c(&encoded),
-        rows: rows.num_rows() as u64,
-        time_min: compute::min(times).unwrap_or_default(),
-        time_max: compute::max(times).unwrap_or_default(),
-        sequence_min: compute::min(sequences).unwrap_or_default(),
-        sequence_max: compute::max(sequences).unwrap_or_default(),
-    })
+        ..SegmentEntry::default()
+    };
+    Ok(entry.describing(rows))
 }
 
 /// The bytes of the file.

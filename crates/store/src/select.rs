@@ -100,8 +100,7 @@ impl Selector<'_> {
                 }))
             }
             Field::Tags => self.tags(tester, &within),
-            Field::Words => self.message(tester, within),
-            Field::Text(TextAttribute::Message) => self.message(tester, within),
+            Field::Words | Field::Text(TextAttribute::Message) => self.message(tester, within),
             Field::Text(attribute) => self.attribute(*attribute, tester, within),
             Field::Template => self.template(tester, &within),
             Field::Exception(path) => self.objects(place::EXCEPTION, path, tester, within),

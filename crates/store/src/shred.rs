@@ -147,7 +147,9 @@ impl<'a> Leaves<'a> {
             } else {
                 let kind = Kind::of(value);
                 if let Some((kind, of_key)) = kind.zip(self.keys.get_mut(key as usize)) {
-                    of_key.counts[kind as usize] += 1;
+                    if let Some(count) = of_key.counts.get_mut(kind as usize) {
+                        *count += 1;
+                    }
                 }
                 self.leaves.push(Leaf { row, key, kind, value });
             }
@@ -209,7 +211,9 @@ impl<'a> Leaves<'a> {
         let mut chosen = Vec::new();
         for (place, kind, column) in columns {
             if let Some(key) = self.keys.get_mut(place) {
-                key.columns[kind as usize] = u32::try_from(chosen.len()).ok();
+                if let Some(of_kind) = key.columns.get_mut(kind as usize) {
+                    *of_kind = u32::try_from(chosen.len()).ok();
+                }
                 chosen.push(column);
             }
         }
@@ -334,7 +338,7 @@ pub(crate) fn shred(fields: &StringArray) -> Shredded {
             .kind
             .zip(leaves.keys.get(leaf.key as usize))
             .filter(|_| !leaves.is_doubled(leaf.row))
-            .and_then(|(kind, key)| key.columns[kind as usize]);
+            .and_then(|(kind, key)| key.columns.get(kind as usize).copied().flatten());
         let builder = column.and_then(|column| builders.get_mut(column as usize));
         if !builder.is_some_and(|builder| builder.push(leaf.row as usize, leaf.value)) {
             left_over.push((leaf.row, u32::try_from(place).unwrap_or(u32::MAX)));

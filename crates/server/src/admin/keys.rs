@@ -73,7 +73,7 @@ pub(super) async fn create(
     request: Body,
 ) -> Result<Json<Value>, ApiError> {
     let project = admin.project(project.as_deref())?;
-    let Create { name, scopes, server, expires, limits } = read(request).await?;
+    let Create { name, scopes, server, expires, limits } = read(&app, request).await?;
     if server {
         admin.require_server()?;
     }
@@ -92,7 +92,7 @@ pub(super) async fn change(
     request: Body,
 ) -> Result<Json<KeyStatus>, ApiError> {
     reach(&admin, &id).await?;
-    let Change { name, expires, limits } = read(request).await?;
+    let Change { name, expires, limits } = read(&app, request).await?;
     let expires = expires.map(|expires| expires.as_deref().map(expiry).transpose()).transpose()?;
     let change = KeyChange { name, expires, limits };
     let key = admin
@@ -109,7 +109,7 @@ pub(super) async fn rotate(
     request: Body,
 ) -> Result<Json<Value>, ApiError> {
     reach(&admin, &id).await?;
-    let Rotate { grace } = read(request).await?;
+    let Rotate { grace } = read(&app, request).await?;
     let grace = grace.as_deref().map(grace_nanos).transpose();
     let grace = grace.map_err(|error| ApiError::body(format!("grace: {error}")))?;
     let grace = grace.unwrap_or(GRACE_NANOS_DEFAULT);

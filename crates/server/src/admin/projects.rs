@@ -60,7 +60,7 @@ pub(super) async fn change(
     request: Body,
 ) -> Result<Json<ProjectStatus>, ApiError> {
     let project = admin.project(project.as_deref())?;
-    let Change { retention: change } = read(request).await?;
+    let Change { retention: change } = read(&app, request).await?;
     let status = find(&admin, project.clone()).await?;
     let retention = Retention {
         age_seconds: change.age_seconds.unwrap_or(status.retention.age_seconds),
@@ -112,7 +112,7 @@ pub(super) async fn create(
     request: Body,
 ) -> Result<Json<Value>, ApiError> {
     admin.require_server()?;
-    let Create { name } = read(request).await?;
+    let Create { name } = read(&admin.app, request).await?;
     let project: Project =
         name.parse().map_err(|error| ApiError::body(format!("name: {error}")))?;
     let (secret, key) =

@@ -56,10 +56,9 @@ pub(crate) async fn post_query(
 ) -> Result<Response, ApiError> {
     caller.require(Scope::Query)?;
     let asked = {
-        let _share = body::reserve(&app.bodies, &headers).await?;
-        let bytes = body::read(request, QUERY_BODY_BYTES_MAX).await?;
+        let body = body::read(request, &headers, &app.budget, QUERY_BODY_BYTES_MAX).await?;
         // An object: Serde would take the values of an array one by one, and an empty array for a query of everything.
-        serde_json::from_slice::<Map<String, Value>>(&bytes)
+        serde_json::from_slice::<Map<String, Value>>(&body.bytes)
             .and_then(|members| QueryParameters::deserialize(Value::Object(members)))
             .map_err(|error| {
                 let example = r#"{"q":"level:error | stats count()"}"#;
