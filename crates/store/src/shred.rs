@@ -146,10 +146,10 @@ impl<'a> Leaves<'a> {
                 self.object(row, value, path);
             } else {
                 let kind = Kind::of(value);
-                if let Some((kind, of_key)) = kind.zip(self.keys.get_mut(key as usize)) {
-                    if let Some(count) = of_key.counts.get_mut(kind as usize) {
-                        *count += 1;
-                    }
+                if let Some((kind, of_key)) = kind.zip(self.keys.get_mut(key as usize))
+                    && let Some(count) = of_key.counts.get_mut(kind as usize)
+                {
+                    *count += 1;
                 }
                 self.leaves.push(Leaf { row, key, kind, value });
             }
