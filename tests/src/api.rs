@@ -94,6 +94,17 @@ impl Api {
         reply(request.send(body).with_context(|| format!("POST {path}"))?)
     }
 
+    /// Any method with a JSON body.
+    ///
+    /// # Errors
+    /// No answer came.
+    pub fn send(&self, method: &str, path: &str, body: &Value) -> Result<Reply> {
+        let request = ureq::http::Request::builder().method(method);
+        let request = request.uri(format!("{}{path}", self.url)).header("X-API-Key", &self.key);
+        let request = request.header("Content-Type", "application/json").body(body.to_string())?;
+        reply(self.agent.run(request).with_context(|| format!("{method} {path}"))?)
+    }
+
     /// Any method with any headers and no key of our own: for asking what must be refused.
     ///
     /// # Errors
@@ -101,6 +112,8 @@ impl Api {
     pub fn bare(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Result<Reply> {
         let mut request = ureq::http::Request::builder().method(method);
         request = request.uri(format!("{}{path}", self.url));
+        // A server that refuses a request before its body ends may close the connection: nobody is to reuse it.
+        request = request.header("Connection", "close");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

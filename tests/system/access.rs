@@ -7,29 +7,90 @@ use millpond_system_tests::wait_for;
 
 use crate::fixture::{Fixture, event, event_ids, printed_key};
 
-const ROUTES: [(&str, &str); 7] = [
-    ("POST", "/api/v1/ingest"),
-    ("POST", "/api/v1/flows"),
-    ("GET", "/api/v1/key"),
-    ("GET", "/api/v1/logs"),
-    ("GET", "/api/v1/logs/trace/4bf92f3577b34da6a3ce929d0e0e4736"),
-    ("GET", "/api/v1/logs/aggregated"),
-    ("GET", "/api/v1/logs/stream"),
-];
-
 #[test]
-fn every_route_but_health_needs_a_key() -> Result<()> {
+fn every_route_but_health_needs_a_key_that_is_still_good() -> Result<()> {
     let fixture = Fixture::start()?;
-    for (method, path) in ROUTES {
+    let (revoked, id) = fixture.new_key(&["--server-key"])?;
+    fixture.key(&["revoke", &id])?;
+    let (expired, _) = fixture.new_key(&["--server-key", "--expires", "1s"])?;
+    let (replaced, id) = fixture.new_key(&["--server-key"])?;
+    fixture.key(&["rotate", &id, "--grace", "0s"])?;
+    for (api, code) in [(&expired, "expired_key"), (&replaced, "expired_key")] {
+        let refused = wait_for(Duration::from_secs(30), || {
+            Ok((api.get("/api/v1/key", &[])?.code() == code).then_some(()))
+        })?;
+        refused.context("the key is good for ever")?;
+    }
+    let routes = fixture.routes_with_key()?;
+    assert!(routes.len() > 20, "{routes:?}");
+    for (method, path) in &routes {
+        let path = &path.replace(['{', '}'], "");
         let none = fixture.api.bare(method, path, &[])?;
         assert_eq!((none.status, none.code()), (401, "missing_key"), "{method} {path}");
-        for header in [("X-API-Key", "mp_wrong"), ("Authorization", "Bearer mp_wrong")] {
-            let wrong = fixture.api.bare(method, path, &[header])?;
-            assert_eq!((wrong.status, wrong.code()), (401, "invalid_key"), "{method} {path}");
+        for (key, code) in [
+            ("mp_wrong", "invalid_key"),
+            (revoked.key(), "invalid_key"),
+            (expired.key(), "expired_key"),
+            (replaced.key(), "expired_key"),
+        ] {
+            let bearer = format!("Bearer {key}");
+            for header in [("X-API-Key", key), ("Authorization", bearer.as_str())] {
+                let refused = fixture.api.bare(method, path, &[header])?;
+                assert_eq!((refused.status, refused.code()), (401, code), "{method} {path}");
+            }
         }
     }
     let health = fixture.api.bare("GET", "/health", &[])?;
     assert_eq!((health.status, &health.body["status"]), (200, &"ok".into()));
+    Ok(())
+}
+
+#[test]
+fn no_route_tells_the_key_of_another_project_anything() -> Result<()> {
+    let fixture = Fixture::start()?;
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let mut ours = event("secret-record");
+    ours["trace_id"] = trace.into();
+    for attribute in ["request_id", "flow_id"] {
+        ours[attribute] = "r-1".into();
+    }
+    fixture.api.ingest(&[ours], None)?.succeeded()?;
+    let stored = fixture.api.all(&[])?;
+    let log = stored[0]["id"].as_str().context("no id")?;
+    let (_, id) = fixture.new_key(&["--name", "secret-name"])?;
+    let (other, _) = fixture.new_key(&["--project", "other", "--scopes", "ingest,query,admin"])?;
+    accepted_soon(&other)?;
+    let header = [("X-API-Key", other.key())];
+    let asked = |method: &str, path: &str| -> Result<(u16, String)> {
+        let reply = other.bare(method, path, &header)?;
+        assert!(!reply.text.contains("secret-"), "{method} {path}: {}", reply.text);
+        Ok((reply.status, reply.text))
+    };
+    // The live stream never ends; another test reads it.
+    let routes = fixture.routes_with_key()?.into_iter();
+    for (method, path) in routes.filter(|(_, path)| !path.ends_with("/stream")) {
+        let path = path.replace("logs/{id}", &format!("logs/{log}")).replace("{trace_id}", trace);
+        let path = path.replace("{request_id}", "r-1").replace("{flow_id}", "r-1");
+        let (method, path) = (method.as_str(), &path.replace("{id}", "k_00000000"));
+        asked(method, path)?;
+        let theirs = path.replace("k_00000000", &id);
+        if theirs != *path {
+            // A key that is someone else's is answered like one that does not exist.
+            let (none, theirs) = (asked(method, path)?, asked(method, &theirs)?);
+            assert_eq!(theirs.0, 404, "{method} {path}");
+            assert_eq!(none.1.replace("k_00000000", &id), theirs.1, "{method} {path}");
+        }
+        if path.starts_with("/api/v1/admin/") {
+            // A project that exists is refused like one that does not.
+            let of_others = ["default", "nobody"]
+                .map(|name| asked(method, &format!("{path}?project={name}&confirm={name}")));
+            let [exists, none] = of_others;
+            let (exists, none) = (exists?, none?);
+            assert!((400..500).contains(&exists.0), "{method} {path}: {exists:?}");
+            assert_eq!(exists.1.replace("default", "nobody"), none.1, "{method} {path}");
+        }
+    }
+    assert_eq!(event_ids(&fixture.api.all(&[])?), ["secret-record"]);
     Ok(())
 }
 
@@ -145,7 +206,7 @@ fn a_second_server_on_the_same_data_directory_refuses_and_says_why() -> Result<(
 }
 
 /// A key that was created beside a running server is known to it soon.
-fn accepted_soon(api: &millpond_system_tests::Api) -> Result<()> {
+pub(crate) fn accepted_soon(api: &millpond_system_tests::Api) -> Result<()> {
     let accepted = wait_for(Duration::from_secs(30), || {
         Ok((api.get("/api/v1/logs", &[])?.status == 200).then_some(()))
     })?;

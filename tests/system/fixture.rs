@@ -22,6 +22,20 @@ impl Fixture {
         Ok(Self { folder, server, api })
     }
 
+    /// Method and path of every route that needs a key, as the server itself tells: `/api/v1/logs/{id}`.
+    pub(crate) fn routes_with_key(&self) -> Result<Vec<(String, String)>> {
+        let document = self.api.bare("GET", "/api/v1/openapi.json", &[])?.succeeded()?.body;
+        let mut routes = Vec::new();
+        for (path, operations) in document["paths"].as_object().context("no paths")? {
+            for (method, operation) in operations.as_object().context("no operations")? {
+                if operation["security"] != json!([]) {
+                    routes.push((method.to_uppercase(), path.clone()));
+                }
+            }
+        }
+        Ok(routes)
+    }
+
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.folder.path().join("data")
     }
@@ -40,6 +54,14 @@ impl Fixture {
         let serve = server.stop()?;
         meanwhile()?;
         Ok(Self { folder, server: serve.start()?, api })
+    }
+
+    /// A key that `millpond key create …` makes, known to the server; its id comes with it.
+    pub(crate) fn new_key(&self, arguments: &[&str]) -> Result<(Api, String)> {
+        let created = self.key(&[&["create"], arguments].concat())?;
+        let id = created.split_whitespace().skip_while(|word| *word != "id").nth(1);
+        let id = id.context("no id was printed")?.trim_end_matches(',').to_owned();
+        Ok((self.api.with_key(&printed_key(&created)?), id))
     }
 
     /// `millpond key …` on this server's data directory.

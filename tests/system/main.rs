@@ -14,6 +14,8 @@
 #![expect(clippy::print_stdout, reason = "the test runner shows it when the test fails")]
 
 mod access;
+mod access_admin;
+mod access_limits;
 mod connections;
 mod crash;
 mod damage;
@@ -23,8 +25,14 @@ mod full_disk;
 mod hostile;
 mod ingest;
 mod memory;
+mod openapi;
+mod pipes;
 mod program;
 mod query;
 mod raw;
 mod sdk;
+mod search;
+mod sql;
 mod stream;
+mod tails;
+mod websocket;

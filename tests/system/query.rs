@@ -102,9 +102,37 @@ fn counts_over_time_by_level_add_up_and_show_the_gaps() -> Result<()> {
     let errors =
         fixture.api.aggregated(&[&window[..], &[("q", "level:error service:api")]].concat())?;
     assert_eq!(errors["total"], 1);
+    let message = "upstream did not respond in time";
     assert_eq!(
-        errors["top_errors"][0],
-        json!({ "message": "upstream did not respond in time", "count": 1 })
+        errors["top_errors"],
+        json!([{ "message": message, "count": 1, "template": message, "last_time": "2026-01-31T12:02:00.000000000Z" }])
+    );
+    Ok(())
+}
+
+#[test]
+fn errors_that_differ_in_numbers_are_of_one_kind() -> Result<()> {
+    let fixture = Fixture::start()?;
+    let failed = |minute: u32, order: u32| {
+        json!({ "time": format!("2026-01-31T12:{minute:02}:00Z"), "level": "error",
+                "message": format!("order {order} failed") })
+    };
+    let mut records = vec![failed(1, 7), failed(9, 8), failed(3, 9)];
+    records.push(
+        json!({ "time": "2026-01-31T12:05:00Z", "level": "critical", "message": "disk full" }),
+    );
+    records.push(json!({ "time": "2026-01-31T12:05:00Z", "message": "order 10 failed" }));
+    fixture.api.ingest(&records, None)?.succeeded()?;
+    let window = [("from", "2026-01-31T12:00:00Z"), ("to", "2026-01-31T13:00:00Z")];
+    let errors = fixture.api.aggregated(&window)?;
+    assert_eq!(
+        errors["top_errors"],
+        json!([
+            { "message": "order 8 failed", "count": 3, "template": "order <*> failed",
+              "last_time": "2026-01-31T12:09:00.000000000Z" },
+            { "message": "disk full", "count": 1, "template": "disk full",
+              "last_time": "2026-01-31T12:05:00.000000000Z" },
+        ])
     );
     Ok(())
 }
@@ -159,6 +187,8 @@ fn a_wrong_query_says_where_and_what_was_expected() -> Result<()> {
         let reply = fixture.api.get("/api/v1/logs", &[("q", query)])?;
         assert_eq!((reply.status, reply.code()), (400, "invalid_query"), "{query}: {}", reply.text);
         assert!(reply.message().contains("expected"), "{query}: {}", reply.message());
+        let place = &reply.body["details"][0];
+        assert!(place["position"].is_number() && place["expected"].is_string(), "{}", reply.text);
     }
     Ok(())
 }
@@ -189,6 +219,11 @@ fn a_wrong_parameter_is_named() -> Result<()> {
         ("limit", "many"),
         ("from", "yesterday"),
         ("level", "loud"),
+        ("level", ""),
+        ("level", "error,"),
+        ("order", "random"),
+        ("total", "yes"),
+        ("timeout_ms", "60001"),
         ("cursor", "not a cursor"),
     ] {
         let reply = fixture.api.get("/api/v1/logs", &[(name, value)])?;
@@ -197,10 +232,7 @@ fn a_wrong_parameter_is_named() -> Result<()> {
     }
     let backwards = [("from", "2026-02-01T00:00:00Z"), ("to", "2026-01-01T00:00:00Z")];
     assert_eq!(fixture.api.get("/api/v1/logs", &backwards)?.code(), "invalid_parameter");
-    assert_eq!(
-        fixture.api.get("/api/v1/logs/trace/t", &[("limit", "1")])?.code(),
-        "invalid_parameter"
-    );
+    assert_eq!(fixture.api.get("/api/v1/logs/trace/t", &[("q", "x")])?.code(), "invalid_parameter");
     let reply = fixture.api.get("/api/v1/logs/aggregated", &[("interval", "often")])?;
     assert_eq!((reply.status, reply.code()), (400, "invalid_parameter"), "{}", reply.text);
     Ok(())

@@ -19,6 +19,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("millpond-tower", &["millpond", "millpond-record"]),
     ("millpond-python", &["millpond", "millpond-record"]),
     ("millpond-store", &["millpond-query", "millpond-wire", "millpond-record"]),
+    ("millpond-sql", &["millpond-store", "millpond-query", "millpond-record"]),
     (
         "millpond-server",
         &[
@@ -26,6 +27,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "millpond-query",
             "millpond-wire",
             "millpond-store",
+            "millpond-sql",
             "millpond-record",
         ],
     ),

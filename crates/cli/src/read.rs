@@ -9,11 +9,9 @@ use std::{
 use anyhow::{Result, bail};
 use clap::Args;
 use millpond_query::Interval;
-use millpond_record::Timestamp;
 use serde_json::Value;
 
 use crate::{
-    key::now,
     remote::Remote,
     render::{self, plain},
 };
@@ -26,18 +24,19 @@ const RECONNECT_WAIT: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Args)]
 pub(crate) struct QueryArguments {
-    /// What to look for, such as `level:error service:api "did not respond"`; everything if left out.
+    /// What to look for, such as `level:error service:api "did not respond"`; everything if left out. With pipes, such
+    /// as `level:error | stats count() by service`, a table.
     #[arg(default_value = "", allow_hyphen_values = true)]
     query: String,
     #[command(flatten)]
     remote: Remote,
     /// Only records from this time on: RFC 3339, or how long ago, such as 15m.
-    #[arg(long, value_parser = time)]
-    from: Option<Timestamp>,
+    #[arg(long)]
+    from: Option<String>,
     /// Only records before this time.
-    #[arg(long, value_parser = time)]
-    to: Option<Timestamp>,
-    /// At most so many records.
+    #[arg(long)]
+    to: Option<String>,
+    /// At most so many records, or rows of a table.
     #[arg(long, default_value_t = 100)]
     limit: usize,
     /// One JSON object a line.
@@ -57,17 +56,21 @@ pub(crate) struct TailArguments {
     json: bool,
 }
 
-/// Reads a time, or how long ago it was.
-fn time(text: &str) -> Result<Timestamp> {
-    if let Ok(ago) = text.parse::<Interval>() {
-        return Ok(Timestamp::from_nanos(now().nanos().saturating_sub(ago.nanos())));
+/// A time in the server's words; how long ago is counted from its now.
+fn time(text: &str) -> String {
+    match text.parse::<Interval>() {
+        Ok(ago) => format!("now-{ago}"),
+        Err(_) => text.to_owned(),
     }
-    Ok(Timestamp::parse(text)?)
 }
 
 /// Writes a record; `false` when nobody reads any more, as behind `| head`.
 fn show(out: &mut impl Write, record: &Value, json: bool) -> Result<bool> {
-    let line = if json { render::json(record) } else { render::line(record) };
+    write(out, &if json { render::json(record) } else { render::line(record) })
+}
+
+/// Writes a line; `false` when nobody reads any more.
+fn write(out: &mut impl Write, line: &str) -> Result<bool> {
     match writeln!(out, "{line}").and_then(|()| out.flush()) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
@@ -80,12 +83,24 @@ pub(crate) fn query(arguments: &QueryArguments) -> Result<()> {
     let mut left = arguments.limit;
     let mut cursor: Option<String> = None;
     while left > 0 {
-        let mut parameters =
-            vec![("q", arguments.query.clone()), ("limit", left.min(PAGE_RECORDS).to_string())];
-        parameters.extend(arguments.from.map(|from| ("from", from.to_string())));
-        parameters.extend(arguments.to.map(|to| ("to", to.to_string())));
+        let mut parameters = vec![
+            ("q", arguments.query.clone()),
+            ("limit", left.min(PAGE_RECORDS).to_string()),
+            ("total", false.to_string()),
+        ];
+        parameters.extend(arguments.from.as_deref().map(|from| ("from", time(from))));
+        parameters.extend(arguments.to.as_deref().map(|to| ("to", time(to))));
         parameters.extend(cursor.take().map(|cursor| ("cursor", cursor)));
-        let page = arguments.remote.get("/api/v1/logs", &parameters)?;
+        let page = arguments.remote.get("/api/v1/query", &parameters)?;
+        for damaged in page.get("damaged").and_then(Value::as_array).into_iter().flatten() {
+            anstream::eprintln!(
+                "warning: a part of the data is damaged and was left out: {}",
+                plain(&damaged.to_string())
+            );
+        }
+        if let Some(columns) = page.get("columns").and_then(Value::as_array) {
+            return show_table(&mut out, columns, &page, arguments.json, PAGE_RECORDS);
+        }
         let Some(records) = page.get("logs").and_then(Value::as_array) else {
             bail!("the answer has no `logs`: {}", plain(&page.to_string()))
         };
@@ -94,17 +109,36 @@ pub(crate) fn query(arguments: &QueryArguments) -> Result<()> {
                 return Ok(());
             }
         }
-        for damaged in page.get("damaged").and_then(Value::as_array).into_iter().flatten() {
-            anstream::eprintln!(
-                "warning: a part of the data is damaged and was left out: {}",
-                plain(&damaged.to_string())
-            );
-        }
         left = left.saturating_sub(records.len());
         match page.get("next_cursor").and_then(Value::as_str) {
             Some(next) => cursor = Some(next.to_owned()),
             None => break,
         }
+    }
+    Ok(())
+}
+
+/// Shows an answer that is a table. `rows_max` is what the server gives at most.
+pub(crate) fn show_table(
+    out: &mut impl Write,
+    columns: &[Value],
+    page: &Value,
+    json: bool,
+    rows_max: usize,
+) -> Result<()> {
+    let rows = page.get("rows").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let lines = if json {
+        rows.iter().map(|row| render::json_row(columns, row)).collect()
+    } else {
+        render::table(columns, rows)
+    };
+    for line in lines {
+        if !write(out, &line)? {
+            return Ok(());
+        }
+    }
+    if page.get("truncated") == Some(&Value::Bool(true)) {
+        anstream::eprintln!("warning: there are more rows; `--limit` shows up to {rows_max}");
     }
     Ok(())
 }
@@ -138,16 +172,22 @@ fn follow(
     json: bool,
     last_id: &mut Option<String>,
 ) -> Result<bool> {
-    let (mut id, mut data) = (None, None);
+    let (mut id, mut data, mut missed) = (None, None, false);
     for text in body.lines() {
         // The connection broke; every event that was read whole was shown.
         let Ok(text) = text else { return Ok(true) };
         if let Some(of_event) = text.strip_prefix("id: ") {
             id = Some(of_event.to_owned());
+        } else if text == "event: missed" {
+            missed = true;
         } else if let Some(record) = text.strip_prefix("data: ") {
             data = Some(record.to_owned());
         } else if text.is_empty() {
-            if let Some(record) = data.take()
+            let data = data.take();
+            if std::mem::take(&mut missed) {
+                let missed = plain(&data.unwrap_or_default());
+                anstream::eprintln!("warning: this is too slow, records were left out: {missed}");
+            } else if let Some(record) = data
                 && !show(out, &serde_json::from_str(&record)?, json)?
             {
                 return Ok(false);
@@ -192,6 +232,12 @@ mod tests {
             "id: 1\n: connected\n\nid: 3\ndata: {\"n\":3}\n\n: \n\nid: 5\ndata: {\"n\":5}\n\n";
         let shown = "{\"n\":3}\n{\"n\":5}\n".to_owned();
         assert_eq!(followed(body, None), (shown, Some("5".to_owned())));
+    }
+
+    #[test]
+    fn what_was_left_out_is_no_record_and_is_remembered() {
+        let body = "id: 3\ndata: {\"n\":3}\n\nid: 9\nevent: missed\ndata: {\"from_id\":4,\"to_id\":9,\"records\":6}\n\n";
+        assert_eq!(followed(body, None), ("{\"n\":3}\n".to_owned(), Some("9".to_owned())));
     }
 
     #[test]

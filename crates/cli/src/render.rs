@@ -14,17 +14,23 @@ const PLACED: [&str; 7] = ["id", "time", "level", "service", "message", "fields"
 /// The line: local to the record, without its line feed.
 pub(crate) fn line(record: &Value) -> String {
     let text = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default();
-    let style = style(text("level"));
     // Milliseconds are enough to read; `--json` has the rest.
     let time = text("time").replace('T', " ");
-    let time = time.get(..23).unwrap_or(&time);
-    let mut line = format!(
-        "{DIM}{}{DIM:#} {style}{:<8}{style:#} {DIM}{}{DIM:#} {}",
-        plain(time),
-        plain(&text("level").to_uppercase()),
-        plain(text("service")),
-        plain(text("message"))
-    );
+    let time = time.get(..23).unwrap_or(&time).to_owned();
+    let level = match text("level") {
+        "" => String::new(),
+        level => format!("{:<8}", level.to_uppercase()),
+    };
+    let placed = [
+        (DIM, time.as_str()),
+        (style(text("level")), level.as_str()),
+        (DIM, text("service")),
+        (Style::new(), text("message")),
+    ];
+    // A query may have asked for some of them only.
+    let there = placed.into_iter().filter(|(_, text)| !text.is_empty());
+    let shown = there.map(|(style, text)| format!("{style}{}{style:#}", plain(text)));
+    let mut line = shown.collect::<Vec<_>>().join(" ");
     let attributes = record
         .as_object()
         .into_iter()
@@ -40,10 +46,50 @@ pub(crate) fn line(record: &Value) -> String {
             }
             other => plain(&other.to_string()),
         };
+        let space = if line.is_empty() { "" } else { " " };
         // Writing to a String cannot fail.
-        let _ = write!(line, " {DIM}{}={DIM:#}{shown}", plain(name));
+        let _ = write!(line, "{space}{DIM}{}={DIM:#}{shown}", plain(name));
     }
     line
+}
+
+/// A row of statistics as JSON in one line, by the names of its columns.
+pub(crate) fn json_row(columns: &[Value], row: &Value) -> String {
+    let names = columns.iter().map(|column| column.get("name").and_then(Value::as_str));
+    let values = row.as_array().into_iter().flatten().cloned();
+    let members = names.zip(values).filter_map(|(name, value)| Some((name?.to_owned(), value)));
+    json(&Value::Object(members.collect()))
+}
+
+/// Statistics as lines: the names of the columns, then the rows; numbers end below each other, texts begin so.
+pub(crate) fn table(columns: &[Value], rows: &[Value]) -> Vec<String> {
+    let text = |column: &Value, member: &str| {
+        plain(column.get(member).and_then(Value::as_str).unwrap_or_default())
+    };
+    let cell = |row: &Value, place: usize| match row.get(place) {
+        None | Some(Value::Null) => "-".to_owned(),
+        Some(Value::String(text)) => plain(text),
+        Some(other) => plain(&other.to_string()),
+    };
+    let mut lines = vec![String::new(); rows.len() + 1];
+    for (place, column) in columns.iter().enumerate() {
+        let head = text(column, "name");
+        let cells: Vec<_> =
+            std::iter::once(head).chain(rows.iter().map(|row| cell(row, place))).collect();
+        let width = cells.iter().map(|cell| cell.chars().count()).max().unwrap_or_default();
+        let number = matches!(text(column, "type").as_str(), "integer" | "number");
+        let last = place + 1 == columns.len();
+        for (line, cell) in lines.iter_mut().zip(cells) {
+            let space = if place > 0 { "  " } else { "" };
+            // Writing to a String cannot fail.
+            let _ = match (number, last) {
+                (true, _) => write!(line, "{space}{cell:>width$}"),
+                (false, false) => write!(line, "{space}{cell:<width$}"),
+                (false, true) => write!(line, "{space}{cell}"),
+            };
+        }
+    }
+    lines
 }
 
 /// What was raised and where; the whole of it is for `--json`.
@@ -137,6 +183,31 @@ mod tests {
             line,
             r#"2026-01-31 12:00:00.123 ERROR    api a\nb\u{1b}[2J trace_id=t n=1 s="x y""#
         );
+    }
+
+    #[test]
+    fn a_record_of_which_some_members_were_asked_for_shows_these() {
+        let shown = |record: Value| anstream::adapter::strip_str(&line(&record)).to_string();
+        assert_eq!(
+            shown(json!({ "id": "1", "user_id": "u", "http.status": 503 })),
+            "user_id=u http.status=503"
+        );
+        assert_eq!(shown(json!({ "id": "1", "service": "api", "n": 1 })), "api n=1");
+    }
+
+    #[test]
+    fn statistics_are_a_table() {
+        let columns = [
+            json!({ "name": "service", "type": "string" }),
+            json!({ "name": "count", "type": "integer" }),
+            json!({ "name": "last", "type": "time" }),
+        ];
+        let rows = [json!(["api\u{1b}", 1200, "2026"]), json!([null, 7, null])];
+        let expected =
+            [r"service    count  last", r"api\u{1b}   1200  2026", r"-              7  -"];
+        assert_eq!(table(&columns, &rows), expected);
+        assert_eq!(json_row(&columns, &rows[1]), r#"{"service":null,"count":7,"last":null}"#);
+        assert_eq!(table(&columns, &[]).len(), 1);
     }
 
     #[test]

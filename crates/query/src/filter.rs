@@ -154,7 +154,7 @@ pub enum Test {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     /// What must stand in the value, in this order: the first at its start and the last at its end, both of which may
-    /// be empty. At least two.
+    /// be empty. At least two; none between them is empty, and not all are.
     pub pieces: Vec<String>,
 }
 

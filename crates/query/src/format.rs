@@ -1,15 +1,133 @@
-//! [`Filter`] -> query text that reads back as the same filter.
+//! [`Query`] and [`Filter`] -> text that reads back as the same tree, if the tree was read from text and what is written
+//! is no longer than a query may be.
 
-use std::fmt;
+use std::fmt::{self, Display as _};
 
-use crate::{Comparison, Condition, Field, Filter, Test, parse::is_name};
+use millpond_record::TextAttribute;
+
+use crate::{
+    Comparison, Condition, Field, Filter, Function, Group, Query, SortBy, SortKey, Stats,
+    StatsColumn, Test,
+    parse::{is_name, starts_name},
+};
+
+impl fmt::Display for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.filter.fmt(f)?;
+        match &self.stats {
+            // Only `top` leaves out what is missing, and it says its order and its limit itself.
+            Some(stats) if stats.without_missing => {
+                f.write_str(" | top ")?;
+                if let Some(limit) = self.limit {
+                    write!(f, "{limit} ")?;
+                }
+                return list(f, &stats.by);
+            }
+            Some(stats) => write!(f, " | stats {stats}")?,
+            None => {}
+        }
+        if !self.sort.is_empty() {
+            f.write_str(" | sort ")?;
+            let keys: Vec<_> = self.sort.iter().map(|key| Key(key, self.stats.as_ref())).collect();
+            list(f, &keys)?;
+        }
+        if let Some(limit) = self.limit {
+            write!(f, " | limit {limit}")?;
+        }
+        if !self.fields.is_empty() {
+            f.write_str(" | fields ")?;
+            list(f, &self.fields)?;
+        }
+        Ok(())
+    }
+}
+
+fn list(f: &mut fmt::Formatter<'_>, items: &[impl fmt::Display]) -> fmt::Result {
+    for (place, item) in items.iter().enumerate() {
+        if place > 0 {
+            f.write_str(", ")?;
+        }
+        item.fmt(f)?;
+    }
+    Ok(())
+}
+
+impl fmt::Display for Stats {
+    /// What stands behind `stats`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        list(f, &self.functions)?;
+        if !self.by.is_empty() {
+            f.write_str(" by ")?;
+            list(f, &self.by)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for StatsColumn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Call(&self.function).fmt(f)?;
+        if *self == Self::from(self.function.clone()) {
+            return Ok(());
+        }
+        write!(f, " as {}", Name(&self.name))
+    }
+}
+
+/// A function as it is written, which is the name of its column but for quotes.
+struct Call<'a>(&'a Function);
+
+impl fmt::Display for Call<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.field() {
+            Some(field) => write!(f, "{}({field})", self.0.name()),
+            None => write!(f, "{}()", self.0.name()),
+        }
+    }
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Field(field) => field.fmt(f),
+            Self::Bin(interval) => write!(f, "bin({interval})"),
+        }
+    }
+}
+
+/// A key of an order, and the statistics whose columns it may name.
+struct Key<'a>(&'a SortKey, Option<&'a Stats>);
+
+impl fmt::Display for Key<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(SortKey { by, descending }, stats) = self;
+        f.write_str(if *descending { "-" } else { "" })?;
+        let place = match by {
+            SortBy::Field(field) => return field.fmt(f),
+            SortBy::Column(place) => *place,
+        };
+        let Some(stats) = stats else { return Ok(()) };
+        let name = stats.column_names().get(place).cloned().unwrap_or_default();
+        let column = place.checked_sub(stats.by.len()).and_then(|n| stats.functions.get(n));
+        match column {
+            Some(column) if !is_plain(&name) && *column == column.function.clone().into() => {
+                Call(&column.function).fmt(f)
+            }
+            _ => Name(&name).fmt(f),
+        }
+    }
+}
 
 impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::All => f.write_str("*"),
-            Self::And(parts) => joined(f, parts, " "),
-            Self::Or(parts) => joined(f, parts, " OR "),
+            Self::And(parts) => joined(f, parts, " ", grouped),
+            // What is joined by AND needs no parentheses here: a query must not get deeper by being written.
+            Self::Or(parts) => joined(f, parts, " OR ", |f, part| match part {
+                Self::And(_) => part.fmt(f),
+                _ => grouped(f, part),
+            }),
             Self::Not(part) => {
                 f.write_str("-")?;
                 grouped(f, part)
@@ -19,12 +137,17 @@ impl fmt::Display for Filter {
     }
 }
 
-fn joined(f: &mut fmt::Formatter<'_>, parts: &[Filter], between: &str) -> fmt::Result {
+fn joined(
+    f: &mut fmt::Formatter<'_>,
+    parts: &[Filter],
+    between: &str,
+    write: impl Fn(&mut fmt::Formatter<'_>, &Filter) -> fmt::Result,
+) -> fmt::Result {
     for (place, part) in parts.iter().enumerate() {
         if place > 0 {
             f.write_str(between)?;
         }
-        grouped(f, part)?;
+        write(f, part)?;
     }
     Ok(())
 }
@@ -33,29 +156,26 @@ fn joined(f: &mut fmt::Formatter<'_>, parts: &[Filter], between: &str) -> fmt::R
 fn grouped(f: &mut fmt::Formatter<'_>, part: &Filter) -> fmt::Result {
     match part {
         Filter::And(_) | Filter::Or(_) => write!(f, "({part})"),
-        _ => write!(f, "{part}"),
+        _ => part.fmt(f),
     }
 }
 
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.field.fmt(f)?;
+        if self.field != Field::Words {
+            write!(f, "{}:", self.field)?;
+        }
+        // The message is searched by its words unless a sign says otherwise.
+        let message = self.field == Field::Text(TextAttribute::Message);
         match &self.test {
             Test::Words { text, prefix } => {
                 write!(f, "{}{}", Quoted(text), if *prefix { "*" } else { "" })
             }
-            Test::Compare(comparison, text) => {
-                // The message is searched by its words unless a sign says otherwise.
-                let message = self.field == Field::Text(millpond_record::TextAttribute::Message);
-                let sign = if message && *comparison == Comparison::Equal {
-                    "="
-                } else {
-                    comparison.sign()
-                };
-                write!(f, "{sign}{}", Quoted(text))
-            }
+            Test::Compare(Comparison::Equal, text) if message => write!(f, "={}", Quoted(text)),
+            Test::Compare(comparison, text) => write!(f, "{}{}", comparison.sign(), Quoted(text)),
             Test::Level(comparison, level) => write!(f, "{}{level}", comparison.sign()),
             Test::Pattern(pattern) => {
+                f.write_str(if message { "=" } else { "" })?;
                 for (place, piece) in pattern.pieces.iter().enumerate() {
                     if place > 0 {
                         f.write_str("*")?;
@@ -66,30 +186,35 @@ impl fmt::Display for Condition {
                 }
                 Ok(())
             }
-            Test::Regex(pattern) => write!(f, "/{}/", pattern.replace('/', "\\/")),
+            Test::Regex(pattern) => Slashed(pattern).fmt(f),
             Test::Exists => f.write_str("*"),
         }
     }
 }
 
 impl fmt::Display for Field {
-    /// The field's name and the colon behind it.
+    /// The field's name as a query has it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.name();
         match self {
-            Self::Words => Ok(()),
-            Self::Time => f.write_str("time:"),
-            Self::Level => f.write_str("level:"),
-            Self::Text(attribute) => write!(f, "{}:", attribute.name()),
-            Self::SeverityNumber => f.write_str("severity_number:"),
-            Self::StepIndex => f.write_str("step_index:"),
-            Self::Tags => f.write_str("tags:"),
-            Self::Template => f.write_str("template:"),
-            Self::Exception(path) if path.chars().all(is_name) => write!(f, "exception.{path}:"),
-            Self::Exception(path) => write!(f, "{}:", Quoted(&format!("exception.{path}"))),
-            Self::Path(path) if path.chars().all(is_name) => write!(f, "fields.{path}:"),
-            Self::Path(path) => write!(f, "{}:", Quoted(&format!("fields.{path}"))),
+            // Not even in quotes is `12` in `12:30` a field.
+            Self::Path(path) if !starts_name(&name) => Name(&format!("fields.{path}")).fmt(f),
+            _ => Name(&name).fmt(f),
         }
     }
+}
+
+/// A name, in quotes if it needs them.
+struct Name<'a>(&'a str);
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if is_plain(self.0) { f.write_str(self.0) } else { quote(f, self.0) }
+    }
+}
+
+fn is_plain(name: &str) -> bool {
+    starts_name(name) && name.chars().all(is_name)
 }
 
 struct Quoted<'a>(&'a str);
@@ -101,79 +226,28 @@ impl fmt::Display for Quoted<'_> {
         if plain && !matches!(self.0, "OR" | "AND" | "NOT") {
             return f.write_str(self.0);
         }
-        write!(f, "\"{}\"", self.0.replace('\\', "\\\\").replace('"', "\\\""))
+        quote(f, self.0)
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use millpond_record::{Level, TextAttribute};
-    use proptest::prelude::*;
+fn quote(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    write!(f, "\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
 
-    use super::*;
-    use crate::parse;
+/// A regular expression with a backslash before each slash.
+struct Slashed<'a>(&'a str);
 
-    fn condition() -> impl Strategy<Value = Filter> {
-        let text = "[a-zA-Z0-9 \"\\\\*().:<=>_-]{0,8}|OR|NOT|日本";
-        let word = "[a-z ]{0,3}[a-zA-Z0-9ß\"\\\\*]{0,3}x";
-        let comparison = prop_oneof![
-            Just(Comparison::Equal),
-            Just(Comparison::Less),
-            Just(Comparison::LessOrEqual),
-            Just(Comparison::Greater),
-            Just(Comparison::GreaterOrEqual),
-        ];
-        let field = prop_oneof![
-            "[a-zé.-]{1,5}|a b|x\"".prop_map(|path| Field::Path(format!("p{path}"))),
-            Just(Field::Text(TextAttribute::TraceId)),
-            Just(Field::Text(TextAttribute::Message)),
-            Just(Field::Tags),
-        ];
-        prop_oneof![
-            (word, any::<bool>())
-                .prop_map(|(text, prefix)| (Field::Words, Test::Words { text, prefix })),
-            (field.clone(), comparison.clone(), text)
-                .prop_map(|(field, c, text)| (field, Test::Compare(c, text))),
-            Just((
-                Field::Text(TextAttribute::Service),
-                Test::Pattern(crate::Pattern::prefix("a b"))
-            )),
-            Just((Field::Path("p".into()), Test::Exists)),
-            (comparison, prop::sample::select(Level::ALL.to_vec()))
-                .prop_map(|(c, level)| (Field::Level, Test::Level(c, level))),
-        ]
-        .prop_map(|(field, test)| Filter::Is(Condition { field, test }))
-    }
-
-    fn filter() -> impl Strategy<Value = Filter> {
-        condition().prop_recursive(4, 24, 3, |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 2..4).prop_map(Filter::And),
-                prop::collection::vec(inner.clone(), 2..4).prop_map(Filter::Or),
-                inner.prop_map(|part| Filter::Not(Box::new(part))),
-            ]
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn a_written_filter_reads_back_the_same(filter in filter()) {
-            let written = filter.to_string();
-            prop_assert_eq!(parse(&written), Ok(filter), "{}", written);
-        }
-
-        #[test]
-        fn any_text_is_a_query_or_an_error_but_never_a_panic(text in any::<String>()) {
-            if let Ok(filter) = parse(&text) {
-                prop_assert_eq!(parse(&filter.to_string()), Ok(filter));
+impl fmt::Display for Slashed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("/")?;
+        let mut escaped = false;
+        for character in self.0.chars() {
+            if character == '/' && !escaped {
+                f.write_str("\\")?;
             }
+            write!(f, "{character}")?;
+            escaped = character == '\\' && !escaped;
         }
-
-        #[test]
-        fn text_of_the_language_is_never_a_panic(text in r#"[a-c:"*()<>=\\ -]{0,20}( OR | AND |NOT )?[a-c:"*()<>=\\ -]{0,8}"#) {
-            if let Ok(filter) = parse(&text) {
-                prop_assert_eq!(parse(&filter.to_string()), Ok(filter));
-            }
-        }
+        f.write_str("/")
     }
 }

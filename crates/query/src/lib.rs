@@ -1,20 +1,8 @@
-//! Millpond's query language: text -> [`Filter`] and back. The one meaning of a query, whatever engine runs it.
+//! Millpond's query language: text -> [`Query`] or [`Filter`] and back. The one meaning of a query, whatever engine
+//! runs it.
 //!
-//! Pure: no engine, no clock, no I/O. An engine takes the tree and gives rows.
-//!
-//! ```text
-//! query  = or
-//! or     = and { "OR" and }
-//! and    = not { [ "AND" ] not }
-//! not    = ( "-" | "NOT" ) not | term
-//! term   = "(" or ")" | field ":" ( "(" or ")" | test ) | test
-//! test   = [ ">" | ">=" | "<" | "<=" | "=" ] text | text "*" | "*"
-//! text   = word | '"' any characters, \" and \\ escaped '"'
-//! ```
-//!
-//! A text without a field is looked for in `message`: its words, one after the other, in any case. A word is a run of
-//! letters and digits. `field:text` compares the whole value. A comparison is made between numbers where both sides
-//! are numbers, and between texts otherwise. `field:*` asks whether there is a value.
+//! Pure: no engine, no clock, no I/O. An engine takes the tree and gives rows. What can be written, and what it means,
+//! is in `docs/query-language.md`, whose examples and limits are tested here.
 
 mod filter;
 mod format;
@@ -27,8 +15,11 @@ mod words;
 
 pub use filter::{Comparison, Condition, Field, Filter, Pattern, Test};
 pub use interval::{Interval, IntervalError};
-pub use limits::{DEPTH_MAX, QUERY_BYTES_MAX, TERMS_MAX, WORDS_BYTES_MAX};
-pub use parse::{ParseError, parse};
+pub use limits::{
+    DEPTH_MAX, FIELDS_MAX, FUNCTIONS_MAX, GROUPS_MAX, QUERY_BYTES_MAX, REGEX_BYTES_MAX,
+    REGEXES_MAX, ROWS_MAX, SORT_KEYS_MAX, TERMS_MAX, TOP_ROWS, WORDS_BYTES_MAX,
+};
+pub use parse::{ParseError, parse, parse_query};
 pub use request::{Cursor, CursorError, TimeRange};
 pub use stats::{Function, Group, Query, SortBy, SortKey, Stats, StatsColumn};
 pub use words::words;

@@ -3,7 +3,7 @@
 //! A query is in one form whatever order its pipes were written in: filter, then statistics, then an order, then a
 //! limit, then a choice of columns.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use crate::{Field, Filter, Interval};
 
@@ -99,20 +99,41 @@ pub enum Function {
     Rate,
 }
 
+impl Function {
+    /// Its name: `count`, `sum`, `p99.9`.
+    #[must_use]
+    pub fn name(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::Count | Self::CountOf(_) => "count",
+            Self::CountDistinct(_) => "count_distinct",
+            Self::Sum(_) => "sum",
+            Self::Avg(_) => "avg",
+            Self::Min(_) => "min",
+            Self::Max(_) => "max",
+            Self::Percentile(hundredths, _) => return Cow::Owned(percentile_name(*hundredths)),
+            Self::Rate => "rate",
+        })
+    }
+
+    /// The field that it looks at.
+    #[must_use]
+    pub fn field(&self) -> Option<&Field> {
+        match self {
+            Self::Count | Self::Rate => None,
+            Self::CountOf(field)
+            | Self::CountDistinct(field)
+            | Self::Sum(field)
+            | Self::Avg(field)
+            | Self::Min(field)
+            | Self::Max(field)
+            | Self::Percentile(_, field) => Some(field),
+        }
+    }
+}
+
 impl fmt::Display for Function {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, field) = match self {
-            Self::Count => ("count".to_owned(), None),
-            Self::Rate => ("rate".to_owned(), None),
-            Self::CountOf(field) => ("count".to_owned(), Some(field)),
-            Self::CountDistinct(field) => ("count_distinct".to_owned(), Some(field)),
-            Self::Sum(field) => ("sum".to_owned(), Some(field)),
-            Self::Avg(field) => ("avg".to_owned(), Some(field)),
-            Self::Min(field) => ("min".to_owned(), Some(field)),
-            Self::Max(field) => ("max".to_owned(), Some(field)),
-            Self::Percentile(hundredths, field) => (percentile_name(*hundredths), Some(field)),
-        };
-        write!(f, "{name}({})", field.map(Field::name).unwrap_or_default())
+        write!(f, "{}({})", self.name(), self.field().map(Field::name).unwrap_or_default())
     }
 }
 

@@ -73,9 +73,41 @@ impl<'a> LogRecord<'a> {
         self.text(TextAttribute::Message).unwrap_or_default()
     }
 
+    /// The same record, borrowing from nothing.
+    #[must_use]
+    pub fn into_owned(self) -> LogRecord<'static> {
+        let owned = |text: Cow<'a, str>| Cow::Owned(text.into_owned());
+        LogRecord {
+            time: self.time,
+            observed_time: self.observed_time,
+            severity: self.severity,
+            step_index: self.step_index,
+            tags: self.tags.into_iter().map(owned).collect(),
+            exception: self.exception.map(Object::into_owned),
+            fields: self.fields.into_owned(),
+            texts: self.texts.map(|text| text.map(owned)),
+        }
+    }
+
     /// The service.
     #[must_use]
     pub fn service(&self) -> &str {
         self.text(TextAttribute::Service).unwrap_or(UNKNOWN_SERVICE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_owned_record_is_the_same_record() {
+        let json = r#"{"message":"m","service":"s","time":"2026-01-31T12:00:00Z","level":"error","tags":["a","b"],
+            "exception":{"type":"T"},"step_index":2,"trace_id":"t","fields":{"n":1}}"#;
+        let mut reader = crate::json::Reader::new(json);
+        match crate::decode(&mut reader, Timestamp::from_nanos(7)).unwrap() {
+            crate::Decoded::Record(record) => assert_eq!(record.clone().into_owned(), *record),
+            other => panic!("{other:?}"),
+        }
     }
 }

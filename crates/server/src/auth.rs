@@ -8,9 +8,9 @@ use millpond_store::Project;
 use millpond_wire::header::API_KEY;
 
 use crate::{
-    App,
+    App, clock,
     error::ApiError,
-    keys::{Key, Scope},
+    keys::{Found, Key, Scope},
 };
 
 /// Someone with a good key.
@@ -22,7 +22,7 @@ pub(crate) struct Caller {
 
 impl Caller {
     pub(crate) fn require(&self, scope: Scope) -> Result<(), ApiError> {
-        if self.key.scopes.contains(&scope) {
+        if self.key.entry.scopes.contains(&scope) {
             return Ok(());
         }
         let message =
@@ -43,9 +43,15 @@ impl FromRequestParts<App> for Caller {
                 "no key, expected a header `X-API-Key: KEY` or `Authorization: Bearer KEY`",
             );
         };
-        match app.keys.find(sent) {
-            Ok(Some(key)) => Ok(Self { project: key.project.clone(), key }),
-            Ok(None) => unauthorized("invalid_key", "the key is unknown or was revoked"),
+        match app.keys.find(sent, clock::now()) {
+            Ok(Found::Good(key)) => {
+                app.usage.request(&key)?;
+                Ok(Self { project: key.entry.project.clone(), key })
+            }
+            Ok(Found::Expired) => {
+                unauthorized("expired_key", "the key has expired or was replaced by a newer one")
+            }
+            Ok(Found::Unknown) => unauthorized("invalid_key", "the key is unknown or was revoked"),
             Err(error) => Err(ApiError::internal(error.to_string())),
         }
     }

@@ -8,8 +8,13 @@ use axum::{
 use millpond_protocols::BodyError;
 use millpond_store::{AppendError, QueryError};
 use serde::Serialize;
+use serde_json::{Value, json};
 
-use crate::limits::{RETRY_OVERLOADED_SECONDS, RETRY_STORAGE_SECONDS};
+use crate::{
+    administration::AdministrationError,
+    keys::KeysError,
+    limits::{RETRY_OVERLOADED_SECONDS, RETRY_STORAGE_SECONDS},
+};
 
 /// An error as the client gets it.
 #[derive(Debug)]
@@ -17,6 +22,7 @@ pub(crate) struct ApiError {
     status: StatusCode,
     code: &'static str,
     message: String,
+    details: Vec<Value>,
     retry_after_seconds: Option<u64>,
 }
 
@@ -26,21 +32,49 @@ struct Body<'a> {
     error: &'a str,
     code: &'a str,
     message: &'a str,
-    details: [(); 0],
+    details: &'a [Value],
 }
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), retry_after_seconds: None }
+        Self {
+            status,
+            code,
+            message: message.into(),
+            details: Vec::new(),
+            retry_after_seconds: None,
+        }
     }
 
-    fn retry_after(mut self, seconds: u64) -> Self {
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Whether the same may do later.
+    pub(crate) fn is_overloaded(&self) -> bool {
+        self.code == "overloaded"
+    }
+
+    pub(crate) fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after_seconds = Some(seconds);
         self
     }
 
     pub(crate) fn parameter(message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_parameter", message)
+    }
+
+    /// The query can't be answered; `message` says where it is wrong and what was expected.
+    pub(crate) fn query(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_query", message)
+    }
+
+    pub(crate) fn not_found(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", message)
     }
 
     pub(crate) fn body(message: impl Into<String>) -> Self {
@@ -54,6 +88,11 @@ impl ApiError {
     pub(crate) fn overloaded(message: impl Into<String>) -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "overloaded", message)
             .retry_after(RETRY_OVERLOADED_SECONDS)
+    }
+
+    /// A key does more than it may; `seconds` from now it may go on.
+    pub(crate) fn limited(code: &'static str, message: impl Into<String>, seconds: u64) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, code, message).retry_after(seconds)
     }
 
     pub(crate) fn storage_full(message: impl Into<String>) -> Self {
@@ -77,7 +116,7 @@ impl IntoResponse for ApiError {
             );
         }
         let error = self.status.canonical_reason().unwrap_or_default();
-        let body = Body { error, code: self.code, message: &self.message, details: [] };
+        let body = Body { error, code: self.code, message: &self.message, details: &self.details };
         let mut response = (self.status, Json(body)).into_response();
         if let Some(seconds) = self.retry_after_seconds {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
@@ -120,7 +159,7 @@ impl From<QueryError> for ApiError {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message)
                     .retry_after(RETRY_OVERLOADED_SECONDS)
             }
-            QueryError::Invalid(_) => Self::new(StatusCode::BAD_REQUEST, "invalid_query", message),
+            QueryError::Invalid(_) => Self::query(message),
             _ => Self::internal(message),
         }
     }
@@ -128,6 +167,29 @@ impl From<QueryError> for ApiError {
 
 impl From<millpond_query::ParseError> for ApiError {
     fn from(error: millpond_query::ParseError) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "invalid_query", error.to_string())
+        let place =
+            json!({ "position": error.position, "expected": error.expected, "found": error.found });
+        Self { details: vec![place], ..Self::query(error.to_string()) }
+    }
+}
+
+impl From<AdministrationError> for ApiError {
+    fn from(error: AdministrationError) -> Self {
+        use AdministrationError::{Keys, Store};
+        let message = error.to_string();
+        match error {
+            Keys(KeysError::Unknown(_)) => Self::new(StatusCode::NOT_FOUND, "not_found", message),
+            Keys(KeysError::Invalid(_)) => Self::body(message),
+            Keys(KeysError::Revoked(_)) => Self::new(StatusCode::CONFLICT, "key_revoked", message),
+            Keys(KeysError::TooMany(_)) => {
+                Self::new(StatusCode::CONFLICT, "too_many_keys", message)
+            }
+            Keys(KeysError::ProjectExists(_)) => {
+                Self::new(StatusCode::CONFLICT, "project_exists", message)
+            }
+            Store(_) => Self::new(StatusCode::SERVICE_UNAVAILABLE, "storage_failed", message)
+                .retry_after(RETRY_STORAGE_SECONDS),
+            _ => Self::internal(message),
+        }
     }
 }

@@ -52,6 +52,9 @@ pub(crate) struct Ingested {
     rejected: Vec<Rejected>,
     rejected_count: usize,
     duplicate: bool,
+    /// Of the body, after decompression.
+    #[serde(skip)]
+    bytes: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -72,6 +75,7 @@ pub(crate) async fn ingest(
     request: Body,
 ) -> Result<Json<Ingested>, ApiError> {
     caller.require(Scope::Ingest)?;
+    app.usage.admit(&caller.key)?;
     let key = idempotency_key(&headers)?;
     let encoding = body::encoding(&headers)?;
     let format = parameters.format(&headers)?;
@@ -83,6 +87,9 @@ pub(crate) async fn ingest(
     // The share is held until the store has the records.
     let (batch, mut answer, _share) = decode(&app.budget, reading, body).await?;
     let appended = app.store.append(&caller.project, key, batch).await?;
+    if !appended.duplicate {
+        app.usage.book(&caller.key, answer.accepted, answer.bytes);
+    }
     answer.duplicate = appended.duplicate;
     app.metrics.count(&answer);
     Ok(Json(answer))
@@ -219,7 +226,7 @@ impl Reading {
     /// Makes records of the bytes, as long as these take no more memory than was expected.
     fn decode(&self, bytes: &[u8], memory_bytes: usize) -> Result<(Batch, Ingested), ApiError> {
         let mut builder = BatchBuilder::new(self.observed);
-        let mut answer = Ingested::default();
+        let mut answer = Ingested { bytes: bytes.len(), ..Ingested::default() };
         let mut held_bytes = 0;
         let mut take = |entry: Entry<'_>| match entry.decoded {
             Decoded::Record(record) => {

@@ -1,28 +1,28 @@
-//! API keys: what they may do, for which project, and the file that holds their hashes.
+//! API keys: what they may do, for which project, until when, and how much.
 //!
-//! A key is 256 random bits, so one round of SHA-256 is as good as many, and looking it up by its hash tells an
-//! attacker nothing by its timing. The key itself is shown once and never stored. The file is shared with the command
-//! line: writers take `keys.lock`, the server reads again when the file changed.
+//! A key is 256 random bits, so one round of SHA-256 is as good as many. The key itself is shown once and never stored.
+//! What is kept of keys is in the file of [`KeyFile`]; the server looks keys up in [`Keys`].
+
+mod file;
+mod hash;
+mod known;
+#[cfg(test)]
+mod tests;
 
 use std::{
-    collections::HashMap,
-    fmt::Write as _,
-    io,
-    path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
-    time::{Instant, SystemTime},
+    num::{NonZeroU32, NonZeroU64},
+    sync::Arc,
 };
 
-use fs_err::{self as fs, File};
+use millpond_query::Interval;
 use millpond_record::Timestamp;
 use millpond_store::Project;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::limits::KEYS_AGE_MAX;
+pub use file::{KeyFile, KeysError};
+pub(crate) use known::{Found, Keys};
 
-const FORMAT_VERSION: u32 = 1;
-const PREFIX: &str = "mp_";
+use crate::{keys::hash::KeyHash, limits::GRACE_NANOS, time_text};
 
 /// What a key may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ pub enum Scope {
     Ingest,
     /// Read records.
     Query,
-    /// Change projects and keys.
+    /// Change the project and its keys.
     Admin,
 }
 
@@ -51,10 +51,93 @@ impl Scope {
     }
 }
 
+/// How much a key may do; `None` sets no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeyLimits {
+    /// Requests of any kind in a second.
+    pub requests_per_second: Option<NonZeroU32>,
+    /// Stored records in a second, on average: a batch above it is paid for by a wait.
+    pub records_per_second: Option<NonZeroU32>,
+    /// Bytes of stored bodies, after decompression, in a day of UTC.
+    pub bytes_per_day: Option<NonZeroU64>,
+}
+
+/// A key to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewKey {
+    /// The project whose records it reaches.
+    pub project: Project,
+    /// What its owner calls it.
+    pub name: String,
+    /// What it may do; at least one.
+    pub scopes: Vec<Scope>,
+    /// Whether it administers all projects; then it needs the scope `admin`.
+    pub server: bool,
+    /// When it ends by itself.
+    pub expires: Option<Timestamp>,
+    /// How much it may do.
+    pub limits: KeyLimits,
+}
+
+impl NewKey {
+    /// The first key of a project: it may do everything there, for ever.
+    #[must_use]
+    pub fn first(project: Project) -> Self {
+        let (name, scopes) = ("first key".to_owned(), Scope::ALL.to_vec());
+        Self { project, name, scopes, server: false, expires: None, limits: KeyLimits::default() }
+    }
+}
+
+/// What is to be different about a key; `None` leaves it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyChange {
+    /// What its owner calls it.
+    pub name: Option<String>,
+    /// When it ends by itself; the inner `None` is never.
+    pub expires: Option<Option<Timestamp>>,
+    /// How much it may do.
+    pub limits: KeyLimitsChange,
+}
+
+/// What is to be different about a key's limits; `None` leaves one, the inner `None` removes it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KeyLimitsChange {
+    /// Requests of any kind in a second.
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
+    pub requests_per_second: Option<Option<NonZeroU32>>,
+    /// Stored records in a second.
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
+    pub records_per_second: Option<Option<NonZeroU32>>,
+    /// Bytes of stored bodies in a day of UTC.
+    #[serde(deserialize_with = "nullable", skip_serializing_if = "Option::is_none")]
+    pub bytes_per_day: Option<Option<NonZeroU64>>,
+}
+
+impl KeyLimits {
+    fn changed(self, change: KeyLimitsChange) -> Self {
+        Self {
+            requests_per_second: change.requests_per_second.unwrap_or(self.requests_per_second),
+            records_per_second: change.records_per_second.unwrap_or(self.records_per_second),
+            bytes_per_day: change.bytes_per_day.unwrap_or(self.bytes_per_day),
+        }
+    }
+}
+
+/// Reads a member that may be absent (`None`, by default) or null (`Some(None)`).
+pub(crate) fn nullable<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::deserialize(deserializer).map(Some)
+}
+
 /// A key as it is kept: everything but the key.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Key {
-    /// Short name by which it is revoked; no secret.
+pub struct KeyEntry {
+    /// Short name by which it is managed; no secret.
     pub id: String,
     /// The project whose records it reaches.
     pub project: Project,
@@ -62,211 +145,143 @@ pub struct Key {
     pub name: String,
     /// What it may do.
     pub scopes: Vec<Scope>,
-    /// SHA-256 of the key, in hex.
-    hash: String,
-    /// When it was made, RFC 3339.
-    pub created: String,
-    /// When it was revoked, RFC 3339.
-    pub revoked: Option<String>,
+    /// Whether it administers all projects.
+    #[serde(default)]
+    pub server: bool,
+    hash: KeyHash,
+    #[serde(default)]
+    previous: Option<Previous>,
+    /// When it was made.
+    #[serde(with = "time_text")]
+    pub created: Timestamp,
+    /// When it ends by itself.
+    #[serde(default, with = "time_text::option")]
+    pub expires: Option<Timestamp>,
+    /// When it last got a new secret.
+    #[serde(default, with = "time_text::option")]
+    pub rotated: Option<Timestamp>,
+    /// When it was revoked.
+    #[serde(default, with = "time_text::option")]
+    pub revoked: Option<Timestamp>,
+    /// How much it may do.
+    #[serde(default)]
+    pub limits: KeyLimits,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
-struct Content {
-    format_version: u32,
-    keys: Vec<Key>,
+/// The secret that a rotation replaced.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Previous {
+    hash: KeyHash,
+    /// It works until then.
+    #[serde(with = "time_text")]
+    until: Timestamp,
 }
 
-/// Why keys could not be read or changed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum KeysError {
-    /// The file could not be read or written.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// The file is damaged.
-    #[error("read {path:?}: {error}")]
-    Form {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        error: serde_json::Error,
-    },
-    /// No key has this id.
-    #[error("no key has the id `{0}`; `millpond key list` shows them")]
-    Unknown(String),
-    /// The system gave no random numbers.
-    #[error("make a key: {0}")]
-    Random(getrandom::Error),
+/// Whether a key may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyState {
+    /// It may.
+    Valid,
+    /// Its time is over.
+    Expired,
+    /// Someone revoked it.
+    Revoked,
 }
 
-/// The key file of a data directory.
-#[derive(Clone, Debug)]
-pub struct KeyFile {
-    path: PathBuf,
-}
-
-impl KeyFile {
-    /// The key file of a data directory; it need not exist.
+impl KeyState {
+    /// The name as it is written.
     #[must_use]
-    pub fn new(data_directory: &Path) -> Self {
-        Self { path: data_directory.join("keys.json") }
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
     }
+}
 
-    /// All keys, revoked ones too.
-    ///
-    /// # Errors
-    /// The file can't be read or is damaged.
-    pub fn list(&self) -> Result<Vec<Key>, KeysError> {
-        match fs::read(&self.path) {
-            Ok(text) => serde_json::from_slice::<Content>(&text)
-                .map(|content| content.keys)
-                .map_err(|error| KeysError::Form { path: self.path.clone(), error }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(error.into()),
+impl KeyEntry {
+    /// Whether it may be used at a time.
+    #[must_use]
+    pub fn state(&self, now: Timestamp) -> KeyState {
+        if self.revoked.is_some() {
+            KeyState::Revoked
+        } else if self.expires.is_some_and(|expires| expires <= now) {
+            KeyState::Expired
+        } else {
+            KeyState::Valid
         }
     }
 
-    /// Makes a key; the text is the key, which nothing can show again.
-    ///
-    /// # Errors
-    /// The file can't be read or written.
-    pub fn create(
-        &self,
-        project: Project,
-        name: &str,
-        scopes: &[Scope],
-        now: Timestamp,
-    ) -> Result<(String, Key), KeysError> {
-        let (secret, id) = (random_hex(32)?, random_hex(4)?);
-        let key = format!("{PREFIX}{secret}");
-        let entry = Key {
-            id: format!("k_{id}"),
-            project,
-            name: name.to_owned(),
-            scopes: scopes.to_vec(),
-            hash: hash(&key),
-            created: now.to_string(),
+    /// Until when the secret before the last rotation works.
+    #[must_use]
+    pub fn previous_until(&self) -> Option<Timestamp> {
+        self.previous.as_ref().map(|previous| previous.until)
+    }
+}
+
+/// A key that was sent and found good.
+#[derive(Clone, Debug)]
+pub(crate) struct Key {
+    pub(crate) entry: Arc<KeyEntry>,
+    /// Of the secret that was sent, which may be the one before the last rotation.
+    hash: KeyHash,
+}
+
+#[cfg(test)]
+impl Key {
+    /// One that no file knows.
+    pub(crate) fn for_tests(id: &str, limits: KeyLimits) -> Self {
+        let hash = KeyHash::of("mp_test");
+        let created = Timestamp::from_nanos(0);
+        let entry = KeyEntry {
+            id: id.to_owned(),
+            project: "default".parse().unwrap(),
+            name: String::new(),
+            scopes: Scope::ALL.to_vec(),
+            server: false,
+            hash,
+            previous: None,
+            created,
+            expires: None,
+            rotated: None,
             revoked: None,
+            limits,
         };
-        self.change(|keys| {
-            keys.push(entry.clone());
-            Ok(())
-        })?;
-        Ok((key, entry))
-    }
-
-    /// Revokes a key by its id; once revoked it stays as it is.
-    ///
-    /// # Errors
-    /// No key has the id, or the file can't be read or written.
-    pub fn revoke(&self, id: &str, now: Timestamp) -> Result<(), KeysError> {
-        self.change(|keys| {
-            let key = keys
-                .iter_mut()
-                .find(|key| key.id == id)
-                .ok_or_else(|| KeysError::Unknown(id.to_owned()))?;
-            key.revoked.get_or_insert_with(|| now.to_string());
-            Ok(())
-        })
-    }
-
-    fn change(
-        &self,
-        change: impl FnOnce(&mut Vec<Key>) -> Result<(), KeysError>,
-    ) -> Result<(), KeysError> {
-        if let Some(directory) = self.path.parent() {
-            fs::create_dir_all(directory)?;
-        }
-        let lock = File::create(self.path.with_extension("lock"))?;
-        lock.file().lock()?;
-        let mut keys = self.list()?;
-        change(&mut keys)?;
-        let content = serde_json::to_vec_pretty(&Content { format_version: FORMAT_VERSION, keys });
-        millpond_store::replace_file(&self.path, &content.map_err(io::Error::other)?)?;
-        Ok(())
+        Self { entry: Arc::new(entry), hash }
     }
 }
 
-fn random_hex(bytes: usize) -> Result<String, KeysError> {
-    let mut random = vec![0; bytes];
-    getrandom::fill(&mut random).map_err(KeysError::Random)?;
-    Ok(hex(&random))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
+/// Reads a time to come: RFC 3339, or how long from now, such as `90d`.
+///
+/// # Errors
+/// The text is neither; the error says so.
+pub fn time_to_come(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+    if let Ok(interval) = text.parse::<Interval>() {
+        return Ok(after(now, interval.nanos()));
+    }
+    Timestamp::parse(text).map_err(|_| {
+        let shown: String = text.chars().take(40).collect();
+        format!("`{shown}` is no time, expected RFC 3339 or a span such as 90d")
     })
 }
 
-fn hash(key: &str) -> String {
-    hex(&Sha256::digest(key.as_bytes()))
+/// Reads how long the secret before a rotation works, in nanoseconds: a span such as `24h`, or `0s`.
+///
+/// # Errors
+/// The text is no span; the error says so.
+pub fn grace_nanos(text: &str) -> Result<i64, String> {
+    if matches!(text, "0" | "0s") {
+        return Ok(0);
+    }
+    text.parse::<Interval>().map(Interval::nanos).map_err(|error| error.to_string())
 }
 
-/// The keys as the server sees them.
-#[derive(Debug)]
-pub(crate) struct Keys {
-    file: KeyFile,
-    view: Mutex<View>,
-}
+/// How long that is unless told otherwise: a day.
+pub const GRACE_NANOS_DEFAULT: i64 = GRACE_NANOS;
 
-#[derive(Debug, Default)]
-struct View {
-    by_hash: HashMap<String, Key>,
-    /// Of the file that was read: when it was changed, and its size.
-    version: Option<(SystemTime, u64)>,
-    checked: Option<Instant>,
-}
-
-impl Keys {
-    pub(crate) fn new(file: KeyFile) -> Self {
-        Self { file, view: Mutex::default() }
-    }
-
-    /// The key that was sent, if it is one and not revoked.
-    pub(crate) fn find(&self, key: &str) -> Result<Option<Key>, KeysError> {
-        self.find_hash(&hash(key))
-    }
-
-    /// Whether a key that was found before may still be used.
-    pub(crate) fn is_valid(&self, key: &Key) -> bool {
-        matches!(self.find_hash(&key.hash), Ok(Some(_)))
-    }
-
-    fn find_hash(&self, hash: &str) -> Result<Option<Key>, KeysError> {
-        let mut view = self.view.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = view.checked.is_some_and(|checked| checked.elapsed() < KEYS_AGE_MAX);
-        // A key that is not known may have been made a moment ago.
-        if !fresh || !view.by_hash.contains_key(hash) {
-            self.refresh(&mut view)?;
-        }
-        Ok(view.by_hash.get(hash).filter(|key| key.revoked.is_none()).cloned())
-    }
-
-    fn refresh(&self, view: &mut View) -> Result<(), KeysError> {
-        let version = match fs::metadata(&self.file.path) {
-            Ok(metadata) => Some((metadata.modified()?, metadata.len())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error.into()),
-        };
-        if version != view.version || view.checked.is_none() {
-            view.by_hash =
-                self.file.list()?.into_iter().map(|key| (key.hash.clone(), key)).collect();
-            view.version = version;
-        }
-        view.checked = Some(Instant::now());
-        Ok(())
-    }
-}
-
-/// Makes the first key of a data directory that has none.
-pub(crate) fn first_key(file: &KeyFile, now: Timestamp) -> Result<Option<String>, KeysError> {
-    if !file.list()?.is_empty() {
-        return Ok(None);
-    }
-    let project = "default".parse().map_err(io::Error::other)?;
-    let (key, _) = file.create(project, "first key", &Scope::ALL, now)?;
-    Ok(Some(key))
+/// The time so many nanoseconds after another, or the last one there is.
+fn after(now: Timestamp, nanos: i64) -> Timestamp {
+    Timestamp::from_nanos(now.nanos().saturating_add(nanos))
 }

@@ -3,7 +3,10 @@
 //! [`Server::start`] opens the data directory and the port, [`Server::run`] serves until it is told to stop.
 //! The routes are documented in `docs/http-api.md`.
 
+mod admin;
+mod administration;
 mod ahead;
+mod audit;
 mod auth;
 mod body;
 mod budget;
@@ -18,11 +21,16 @@ mod limits;
 mod logs;
 mod memory;
 mod metrics;
+mod openapi;
 mod own_key;
+mod routes;
 mod run;
 mod serve;
 mod socket;
+mod sql;
 mod stream;
+mod time_text;
+mod usage;
 
 use std::{future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc};
 
@@ -31,8 +39,8 @@ use axum::{
     extract::{DefaultBodyLimit, State},
     http::StatusCode,
     response::IntoResponse,
-    routing::{get, post},
 };
+use millpond_sql::{MEMORY_BYTES as SQL_MEMORY_BYTES, Sql, SqlError};
 use millpond_store::{EmbeddedStore, OpenError, Options, Recovery, Store};
 use serde_json::json;
 use tokio::{
@@ -41,12 +49,27 @@ use tokio::{
     time::timeout,
 };
 
-pub use keys::{Key, KeyFile, KeysError, Scope};
+pub use administration::{Actor, Administration, AdministrationError, KeyStatus, ProjectStatus};
+pub use audit::{Act, AuditEntry, AuditLog};
+pub use keys::{
+    GRACE_NANOS_DEFAULT, KeyChange, KeyEntry, KeyFile, KeyLimits, KeyLimitsChange, KeyState,
+    KeysError, NewKey, Scope, grace_nanos, time_to_come,
+};
 pub use limits::{DISK_RESERVE_BYTES_MIN, MEMORY_BYTES, MEMORY_BYTES_MIN};
+pub use usage::{KeyUsage, read_usage};
 
 use crate::{
-    budget::Budget, disk::Disk, error::ApiError, keys::Keys, limits::SHUTDOWN_TIME_MAX,
-    memory::Shares, metrics::Metrics, run::Queries, serve::Serving,
+    budget::Budget,
+    disk::Disk,
+    error::ApiError,
+    keys::Keys,
+    limits::SHUTDOWN_TIME_MAX,
+    memory::Shares,
+    metrics::Metrics,
+    run::Queries,
+    serve::Serving,
+    stream::{Bounds, Hubs},
+    usage::Usage,
 };
 
 /// How a server is started.
@@ -73,7 +96,7 @@ pub enum ServerError {
     Store(#[from] OpenError),
     /// The keys could not be read or made.
     #[error(transparent)]
-    Keys(#[from] KeysError),
+    Keys(#[from] AdministrationError),
     /// The address could not be listened on.
     #[error("listen on {address}: {error}")]
     Listen {
@@ -82,6 +105,9 @@ pub enum ServerError {
         /// Why not.
         error: io::Error,
     },
+    /// SQL could not be set up.
+    #[error(transparent)]
+    Sql(#[from] SqlError),
     /// Something else of the system failed.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -91,8 +117,12 @@ pub enum ServerError {
 #[derive(Clone, Debug)]
 pub(crate) struct App {
     store: Arc<dyn Store>,
+    sql: Arc<Sql>,
     keys: Arc<Keys>,
+    usage: Arc<Usage>,
+    administration: Arc<Administration>,
     queries: Arc<Queries>,
+    hubs: Arc<Hubs>,
     budget: Budget,
     disk: Arc<Disk>,
     metrics: Arc<Metrics>,
@@ -137,12 +167,17 @@ impl Server {
         let listener = TcpListener::bind(address)
             .await
             .map_err(|error| ServerError::Listen { address, error })?;
-        let keys = KeyFile::new(&config.data_directory);
-        let first_key = keys::first_key(&keys, clock::now())?;
+        let administration = Administration::new(&config.data_directory);
+        let first_key = administration.first_key(clock::now())?;
         let (end, ending) = watch::channel(false);
+        let store = Arc::clone(&engine) as Arc<dyn Store>;
         let app = App {
-            store: Arc::clone(&engine) as Arc<dyn Store>,
-            keys: Arc::new(Keys::new(keys)),
+            hubs: Arc::new(Hubs::new(Arc::clone(&store), Bounds::default())),
+            sql: Arc::new(Sql::new(Arc::clone(&store), SQL_MEMORY_BYTES)?),
+            store,
+            keys: Arc::new(Keys::new(administration.keys().clone())),
+            usage: Arc::new(Usage::open(&config.data_directory)),
+            administration: Arc::new(administration),
             queries: Arc::new(Queries::start()?),
             budget: Budget::new(shares),
             disk: Arc::new(Disk::new(&config.data_directory, reserve)),
@@ -183,6 +218,9 @@ impl Server {
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ServerError> {
         let Self { app, engine, listener, end, .. } = self;
+        let usage = Arc::clone(&app.usage);
+        tokio::spawn(usage::keep_saved(Arc::clone(&usage), app.ending.clone()));
+        let hubs = Arc::clone(&app.hubs);
         let serving = Serving {
             metrics: Arc::clone(&app.metrics),
             places: Arc::clone(&app.connections),
@@ -190,27 +228,26 @@ impl Server {
             ending: app.ending.clone(),
             router: router(app),
         };
-        let serving = tokio::spawn(serving.run(listener));
+        let serving = tokio::spawn(async move {
+            serving.run(listener).await;
+            // A connection that became a WebSocket is no request any more.
+            hubs.left().await;
+        });
         stop.await;
         end.send_replace(true);
         // Whoever takes longer is cut off when the runtime ends.
         let _ = timeout(SHUTDOWN_TIME_MAX, serving).await;
-        tokio::task::spawn_blocking(move || engine.close()).await.map_err(io::Error::other)?;
+        let close = move || {
+            usage.save();
+            engine.close();
+        };
+        tokio::task::spawn_blocking(close).await.map_err(io::Error::other)?;
         Ok(())
     }
 }
 
 fn router(app: App) -> Router {
-    Router::new()
-        .route(millpond_wire::INGEST_PATH, post(ingest::ingest))
-        .route(millpond_wire::FLOWS_PATH, post(flows::create))
-        .route(millpond_wire::KEY_PATH, get(own_key::show))
-        .route("/api/v1/logs", get(logs::search))
-        .route("/api/v1/logs/trace/{trace_id}", get(logs::trace))
-        .route("/api/v1/logs/aggregated", get(logs::aggregated))
-        .route("/api/v1/logs/stream", get(stream::stream))
-        .route("/health", get(health))
-        .route("/metrics", get(metrics::show))
+    routes::router()
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         // The body is read, limited and refused in `body`.
@@ -221,9 +258,8 @@ fn router(app: App) -> Router {
 async fn health(State(app): State<App>) -> impl IntoResponse {
     let complaints = app.complaints();
     let status = if complaints.is_empty() { "ok" } else { "degraded" };
-    Json(
-        json!({ "status": status, "version": env!("CARGO_PKG_VERSION"), "complaints": complaints }),
-    )
+    Json(json!({ "status": status, "version": env!("CARGO_PKG_VERSION"), "complaints": complaints,
+                "queries_running": app.queries.running() }))
 }
 
 async fn not_found(uri: axum::http::Uri) -> ApiError {

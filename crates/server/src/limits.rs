@@ -125,20 +125,135 @@ pub(crate) const TOP_VALUES: usize = 10;
 /// may have `millpond_query::TERMS_MAX` terms.
 pub(crate) const QUERY_STACK_BYTES: usize = 64 << 20;
 
+const _: () = assert!(QUERY_STACK_BYTES >= millpond_sql::STACK_BYTES_MIN);
+
+/// Largest body that asks in SQL: a statement of the greatest length, every character escaped, and its limits.
+pub(crate) const SQL_BODY_BYTES_MAX: usize = 6 * millpond_sql::SQL_BYTES_MAX + 1024;
+
 /// How long a query may run.
 pub(crate) const QUERY_TIME_MAX: Duration = Duration::from_secs(60);
 
 /// Queries that run at the same time; further ones wait.
 pub(crate) const QUERIES_MAX: usize = 8;
 
+/// How long a query waits for its turn before its client is told to come back.
+pub(crate) const QUERY_WAIT: Duration = Duration::from_secs(5);
+
+/// Queries that wait for their turn; more would only wait in vain: with 8 turns of a tenth of a second each, 400 are
+/// answered within [`QUERY_WAIT`].
+pub(crate) const QUERIES_WAITING_MAX: usize = 400;
+
+/// How long the records of a search may be counted; what is known by then is a lower bound.
+pub(crate) const TOTAL_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Most records that a search leaves out before its page: they are all found first. Cursors go further.
+pub(crate) const OFFSET_MAX: usize = 10_000;
+
+/// Most rows of statistics: at some 100 bytes each, a megabyte of JSON.
+pub(crate) const STATISTICS_ROWS_MAX: usize = 10_000;
+
+/// Largest body that asks for a query: the longest query, every character of it escaped, and as much again.
+pub(crate) const QUERY_BODY_BYTES_MAX: usize = 12 * millpond_query::QUERY_BYTES_MAX;
+
+/// Most records before, and after, the one whose context is shown.
+pub(crate) const CONTEXT_RECORDS_MAX: usize = 500;
+
+/// Records before and after unless told otherwise.
+pub(crate) const CONTEXT_RECORDS: usize = 10;
+
+/// Most records of a flow that is shown: a process of steps has tens.
+pub(crate) const FLOW_RECORDS_MAX: usize = 5000;
+
+/// Most missing steps of a flow that are named; all are counted.
+pub(crate) const MISSING_STEPS_NAMED_MAX: usize = 100;
+
+/// Most fields whose values are counted at once: each is a query.
+pub(crate) const FACETS_MAX: usize = 20;
+
+/// Values of a facet unless told otherwise.
+pub(crate) const FACET_VALUES: usize = 10;
+
+/// Most values of a facet.
+pub(crate) const FACET_VALUES_MAX: usize = 1000;
+
+/// Newest errors among which an example is looked for of each kind in `top_errors`, before it is asked for by itself.
+pub(crate) const ERROR_EXAMPLES: usize = 200;
+
 /// A stream that has nothing to say says so this often; LogTide's SDK notices only then that it should stop.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(1);
 
-/// Records that a stream reads at once.
-pub(crate) const STREAM_RECORDS: usize = 500;
+/// How often a stream that has nothing to say looks whether its key is still good.
+pub(crate) const STREAM_KEY_CHECK: Duration = Duration::from_millis(250);
+
+/// Streams that are open at the same time; further ones are refused. At most a [`STREAM_PAGE_BYTES`] each, which is
+/// what a reader that does not read leaves with us.
+pub(crate) const STREAMS_MAX: u32 = 4096;
+
+/// Records that are read at once for the streams of a project, or for one that is far behind.
+pub(crate) const STREAM_PAGE_RECORDS_MAX: usize = 5000;
+
+/// Records of the first page, when nothing is known of their size.
+pub(crate) const STREAM_PAGE_RECORDS: usize = 500;
+
+/// Pages that streams which are far behind read at the same time; further ones wait, however many resume at once. Half
+/// of [`QUERIES_MAX`] stays with those who search.
+pub(crate) const STREAM_READS_MAX: usize = 4;
+
+/// What such a page aims at in bytes, judged by the one before.
+pub(crate) const STREAM_PAGE_BYTES: usize = 512 << 10;
+
+/// JSON of the records that streams share and pass on as one, in bytes; one record more may go over it.
+pub(crate) const STREAM_BATCH_BYTES: usize = 256 << 10;
+
+/// The newest records that are kept in memory for the streams of a project, in bytes: some ten thousand records.
+/// Whoever is behind them reads from the store.
+pub(crate) const STREAM_RING_BYTES_MAX: usize = 16 << 20;
+
+/// Between two reads for the streams of a project. Nobody sees the difference, and a thousand streams are woken fifty
+/// times a second at most, however many batches are stored.
+pub(crate) const STREAM_PAUSE: Duration = Duration::from_millis(20);
+
+/// Records, of all projects, that a stream may fall behind before it goes on with the newest and says what was missed.
+pub(crate) const STREAM_BEHIND_MAX: u64 = 1_000_000;
+
+/// Largest message that is read from a WebSocket, in bytes; none is expected.
+pub(crate) const SOCKET_MESSAGE_BYTES_MAX: usize = 4 << 10;
+
+/// What a WebSocket collects before it writes, in bytes.
+pub(crate) const SOCKET_WRITE_BYTES: usize = 16 << 10;
+
+/// How long a WebSocket that ends waits for its reader to take the reason and to say goodbye.
+pub(crate) const SOCKET_END_WAIT: Duration = Duration::from_secs(1);
 
 /// How long open requests may take when the server is told to stop.
 pub(crate) const SHUTDOWN_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// How old the server's view of the key file may be; a revoked key works no longer than that.
 pub(crate) const KEYS_AGE_MAX: Duration = Duration::from_secs(1);
+
+/// Longest name of a key, in characters.
+pub(crate) const KEY_NAME_CHARACTERS_MAX: usize = 100;
+
+/// Most keys of a project, revoked ones counted: the file is read as a whole, and a thousand take half a megabyte.
+pub(crate) const PROJECT_KEYS_MAX: usize = 1000;
+
+/// How long the secret before a rotation works unless told otherwise: a day to bring the new one everywhere.
+pub(crate) const GRACE_NANOS: i64 = 24 * 3_600_000_000_000;
+
+/// How long the secret before a rotation may work at most: 30 days.
+pub(crate) const GRACE_NANOS_MAX: i64 = 30 * GRACE_NANOS;
+
+/// How often what keys did is written down; a crash forgets no more than that.
+pub(crate) const USAGE_SAVED_EVERY: Duration = Duration::from_secs(60);
+
+/// How much of the audit log is looked at, from its end: 8 MiB are about 40,000 acts.
+pub(crate) const AUDIT_BYTES_READ: u64 = 8 << 20;
+
+/// Acts of the audit log that are given at once.
+pub(crate) const AUDIT_ENTRIES_MAX: usize = 1000;
+
+/// Acts of the audit log unless told otherwise.
+pub(crate) const AUDIT_ENTRIES: usize = 100;
+
+/// Largest body of a request to administer, in bytes: every member at its longest takes a tenth of it.
+pub(crate) const ADMIN_BODY_BYTES_MAX: usize = 16 << 10;

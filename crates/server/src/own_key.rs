@@ -9,6 +9,7 @@ use crate::{
     clock,
     error::ApiError,
     logs::{NoParameters, Parameters},
+    time_text,
 };
 
 /// A key as its owner may see it.
@@ -18,7 +19,9 @@ pub(crate) struct OwnKey {
     name: String,
     project: String,
     scopes: Vec<&'static str>,
-    #[serde(serialize_with = "as_text")]
+    #[serde(with = "time_text::option")]
+    expires: Option<Timestamp>,
+    #[serde(with = "time_text")]
     server_time: Timestamp,
     server_version: &'static str,
 }
@@ -28,17 +31,14 @@ pub(crate) async fn show(
     caller: Caller,
     Parameters(NoParameters {}): Parameters<NoParameters>,
 ) -> Result<Json<OwnKey>, ApiError> {
-    let Caller { project, key } = caller;
+    let key = &caller.key.entry;
     Ok(Json(OwnKey {
-        id: key.id,
-        name: key.name,
-        project: project.to_string(),
+        id: key.id.clone(),
+        name: key.name.clone(),
+        project: key.project.to_string(),
         scopes: key.scopes.iter().map(|scope| scope.name()).collect(),
+        expires: key.expires,
         server_time: clock::now(),
         server_version: env!("CARGO_PKG_VERSION"),
     }))
-}
-
-fn as_text<S: serde::Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(time)
 }

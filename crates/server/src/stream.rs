@@ -1,33 +1,42 @@
-//! `GET /api/v1/logs/stream`: records as server-sent events, as they are stored.
+//! `GET /api/v1/logs/stream`: records as they are stored, as server-sent events or over a WebSocket.
 //!
-//! A stream holds no queue: it asks the store for the records behind the last one that it sent, whenever more were
-//! stored and its reader took the last. A slow reader is therefore late, but misses nothing, and costs no memory.
+//! Here is the way in: who asks, for what, from where on. A [`Hub`](hub::Hub) reads the new records of a project once
+//! for all who follow it, a [`Tail`] is one of these and says what passes its filter, in the [`Form`] of its connection.
 
-use std::{convert::Infallible, sync::Arc};
+mod batch;
+mod form;
+mod hub;
+mod ring;
+mod tail;
+#[cfg(test)]
+mod tests;
+mod websocket;
+
+use std::convert::Infallible;
 
 use axum::{
-    body::{Body, Bytes},
-    extract::State,
+    body::Body,
+    extract::{FromRequestParts, Request, State, ws::WebSocketUpgrade},
     http::{
-        HeaderMap,
-        header::{CACHE_CONTROL, CONTENT_TYPE},
+        HeaderMap, HeaderValue, StatusCode,
+        header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName, UPGRADE},
+        request::Parts,
     },
     response::{IntoResponse, Response},
 };
 use futures::stream;
-use millpond_query::{Cursor, Filter, TimeRange};
-use millpond_record::Timestamp;
-use millpond_store::{Order, Project, Rows, records};
+use millpond_wire::header::API_KEY;
 use serde::Deserialize;
-use tokio::{sync::watch, time::timeout};
 
+pub(crate) use self::hub::{Bounds, Hubs};
+use self::{form::Form, tail::Tail};
 use crate::{
     App,
     auth::Caller,
     error::ApiError,
-    keys::{Key, Scope},
-    limits::{HEARTBEAT, STREAM_RECORDS},
-    logs::{Parameters, filter, write_event},
+    keys::Scope,
+    limits::{SOCKET_MESSAGE_BYTES_MAX, SOCKET_WRITE_BYTES},
+    logs::{Parameters, filter},
 };
 
 /// The parameters of a stream.
@@ -38,34 +47,69 @@ pub(crate) struct StreamParameters {
     service: Option<String>,
     level: Option<String>,
     last_event_id: Option<u64>,
+    /// Read by [`viewer`].
+    #[serde(rename = "token")]
+    _token: Option<String>,
 }
 
-/// Where a stream stands.
-struct Tail {
-    app: App,
-    project: Project,
-    key: Key,
-    filter: Filter,
-    stored: watch::Receiver<u64>,
-    /// Sequence of the last record that was looked at.
-    last: u64,
-    started: bool,
+/// The key of a browser, whose `EventSource` and `WebSocket` send no headers of ours.
+#[derive(Debug, Deserialize)]
+struct Token {
+    token: String,
 }
 
-pub(crate) async fn stream(
-    State(app): State<App>,
-    caller: Caller,
-    headers: HeaderMap,
-    Parameters(parameters): Parameters<StreamParameters>,
-) -> Result<Response, ApiError> {
+pub(crate) async fn stream(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
+    let (mut parts, _) = request.into_parts();
+    let caller = viewer(&mut parts, &app).await?;
     caller.require(Scope::Query)?;
+    let Parameters(parameters) = Parameters::from_request_parts(&mut parts, &app).await?;
+    if !wants_websocket(&parts.headers) {
+        let tail = tail(&app, &caller, Form::Events, &parts.headers, &parameters)?;
+        return Ok(events(tail));
+    }
+    let tail = tail(&app, &caller, Form::Messages, &parts.headers, &parameters)?;
+    let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &app).await;
+    let upgrade = upgrade.map_err(|error| {
+        ApiError::new(StatusCode::BAD_REQUEST, "invalid_upgrade", error.body_text())
+    })?;
+    let upgrade = upgrade
+        .read_buffer_size(SOCKET_MESSAGE_BYTES_MAX)
+        .max_message_size(SOCKET_MESSAGE_BYTES_MAX)
+        .write_buffer_size(SOCKET_WRITE_BYTES);
+    Ok(upgrade.on_upgrade(|socket| websocket::serve(socket, tail)))
+}
+
+/// Who asks; a key in the address counts where there is none in a header.
+async fn viewer(parts: &mut Parts, app: &App) -> Result<Caller, ApiError> {
+    let named = parts.headers.contains_key(API_KEY) || parts.headers.contains_key(AUTHORIZATION);
+    if !named
+        && let Ok(Token { token }) =
+            serde_html_form::from_str(parts.uri.query().unwrap_or_default())
+        && let Ok(mut key) = HeaderValue::try_from(token)
+    {
+        key.set_sensitive(true);
+        parts.headers.insert(API_KEY, key);
+    }
+    Caller::from_request_parts(parts, app).await
+}
+
+fn wants_websocket(headers: &HeaderMap) -> bool {
+    let upgrade = headers.get(UPGRADE).and_then(|upgrade| upgrade.to_str().ok());
+    upgrade.is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket"))
+}
+
+fn tail(
+    app: &App,
+    caller: &Caller,
+    form: Form,
+    headers: &HeaderMap,
+    parameters: &StreamParameters,
+) -> Result<Tail, ApiError> {
     let filter = filter(
         parameters.q.as_deref(),
         parameters.service.as_deref(),
         parameters.level.as_deref(),
     )?;
-    let stored = app.store.stored();
-    let newest = stored.borrow().saturating_sub(1);
     let resumed = match headers.get("last-event-id") {
         Some(id) => {
             let id = id.to_str().ok().and_then(|id| id.parse().ok());
@@ -75,95 +119,19 @@ pub(crate) async fn stream(
         }
         None => parameters.last_event_id,
     };
-    let last = resumed.unwrap_or(newest);
-    if last > newest {
-        let message = format!("Last-Event-ID: {last} is behind the newest record, {newest}");
-        return Err(ApiError::parameter(message));
-    }
-    let tail = Tail {
-        app,
-        project: caller.project,
-        key: caller.key,
-        filter,
-        stored,
-        last,
-        started: false,
-    };
-    let events = stream::unfold(tail, |mut tail| async move {
-        let events = tail.next().await?;
-        Some((Ok::<_, Infallible>(Bytes::from(events)), tail))
-    });
-    let headers = [(CONTENT_TYPE, "text/event-stream"), (CACHE_CONTROL, "no-cache")];
-    Ok((headers, Body::from_stream(events)).into_response())
+    Tail::new(app, caller, filter, form, resumed)
 }
 
-impl Tail {
-    /// The next piece of the stream; `None` when the server ends.
-    async fn next(&mut self) -> Option<String> {
-        if !self.started {
-            self.started = true;
-            return Some(self.comment("connected"));
-        }
-        let mut ending = self.app.ending.clone();
-        loop {
-            if *ending.borrow() || !self.app.keys.is_valid(&self.key) {
-                return None;
-            }
-            let stored = *self.stored.borrow_and_update();
-            if stored.saturating_sub(1) > self.last {
-                match self.read(stored).await {
-                    Ok(events) if events.is_empty() => {}
-                    Ok(events) => return Some(events),
-                    Err(error) => {
-                        tracing::error!(?error, "a stream could not be read");
-                        return None;
-                    }
-                }
-                continue;
-            }
-            let changed = async {
-                tokio::select! {
-                    changed = self.stored.changed() => changed.is_ok(),
-                    _ = ending.changed() => false,
-                }
-            };
-            match timeout(HEARTBEAT, changed).await {
-                Ok(true) => {}
-                Ok(false) => return None,
-                Err(_) => return Some(self.comment("heartbeat")),
-            }
-        }
-    }
-
-    /// A comment that tells where the stream stands, so that a client that was shown nothing yet can resume too.
-    fn comment(&self, text: &str) -> String {
-        format!("id: {}\n: {text}\n\n", self.last)
-    }
-
-    /// The events of the records behind the last one and below `stored`.
-    async fn read(&mut self, stored: u64) -> Result<String, ApiError> {
-        let after = Cursor { time: Timestamp::MIN, sequence: self.last };
-        let request = Rows {
-            filter: self.filter.clone(),
-            range: TimeRange::ALL,
-            order: Order::Stored,
-            after: Some(after),
-            limit: STREAM_RECORDS,
-        };
-        let (store, project) = (Arc::clone(&self.app.store), self.project.clone());
-        let answer =
-            self.app.queries.run(async move { store.rows(&project, &request).await }).await?;
-        let mut events = String::new();
-        let mut count = 0;
-        for (cursor, record) in records(&answer.rows) {
-            write_event(&mut events, cursor, &record);
-            self.last = cursor.sequence;
-            count += 1;
-        }
-        if count < STREAM_RECORDS {
-            // Everything below was looked at, whether it passed the filter or belongs to another project.
-            self.last = self.last.max(stored - 1);
-        }
-        Ok(events)
-    }
+fn events(tail: Tail) -> Response {
+    let pieces = stream::unfold(tail, |mut tail| async move {
+        let piece = tail.next().await.ok()?;
+        Some((Ok::<_, Infallible>(piece.bytes()), tail))
+    });
+    let headers = [
+        (CONTENT_TYPE, "text/event-stream"),
+        (CACHE_CONTROL, "no-cache"),
+        // A proxy that collects events before it passes them on is told not to.
+        (HeaderName::from_static("x-accel-buffering"), "no"),
+    ];
+    (headers, Body::from_stream(pieces)).into_response()
 }

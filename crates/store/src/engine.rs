@@ -1,4 +1,4 @@
-//! The embedded engine: one data directory, one log writer, one flusher.
+//! The embedded engine: one data directory, one log writer, one flusher, one that merges and cleans up.
 //!
 //! The path of a batch: [`EmbeddedStore::append`] hands it to the log thread, which takes all that are waiting, writes
 //! their frames, syncs once, adds the rows to the hot chunks and answers. The flush thread turns hot chunks into
@@ -6,14 +6,21 @@
 //!
 //! Sequences are given by the log thread alone, so the order of the log, of the sequences, and of the hot rows is the
 //! same. A query works on a snapshot: the chunks and segments at one moment, of which each record is in exactly one.
+//! The files of a snapshot stay as long as it does.
 
+mod change;
 mod flush_thread;
+mod keep;
 mod log_thread;
+mod maintenance_thread;
+mod merge;
 mod recover;
+#[cfg(test)]
+mod tests;
 
 use std::{
-    collections::BTreeMap,
-    fs::Permissions,
+    collections::{BTreeMap, BTreeSet},
+    fs::{Permissions, TryLockError},
     io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -31,12 +38,22 @@ use millpond_record::Timestamp;
 use millpond_wire::IdempotencyKey;
 use tokio::sync::{oneshot, watch};
 
-use self::recover::{recover, remove_unnamed_segments};
+pub(crate) use self::recover::{files_below, unnamed_segments};
+use self::{
+    merge::When,
+    recover::{recover, remove_unnamed_segments},
+};
 use crate::{
-    AppendError, Appended, Batch, Project, files,
+    AppendError, Appended, Batch, Project, Retention,
+    aggregate::Memory,
+    cache::Cache,
+    files,
     hot::{self, Chunk},
     idempotency::Table,
-    limits::{COMMITS_WAITING_MAX, HOT_BYTES_MAX, MEMORY_BYTES},
+    limits::{
+        CACHE_SHARE, COMMITS_WAITING_MAX, FLUSH_AGE, FLUSH_SHARE, HOT_SHARE, MEMORY_BYTES,
+        QUERY_SHARE, ROW_GROUP_ROWS,
+    },
     manifest::{Manifest, ManifestError},
     segment::Segment,
     wal::{self, Damage, WalFile},
@@ -88,6 +105,8 @@ impl Default for Options {
 #[derive(Debug)]
 pub struct EmbeddedStore {
     pub(crate) shared: Arc<Shared>,
+    pub(crate) cache: Arc<Cache>,
+    pub(crate) query_memory: Arc<Memory>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     commits: SyncSender<Message>,
 }
@@ -98,9 +117,15 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     /// Wakes the flush thread.
     flush: Condvar,
+    /// Wakes the maintenance thread.
+    maintenance: Condvar,
     log: Mutex<wal::Writer>,
-    /// Held while segments are written, so that no row is written twice.
+    /// Held while hot rows are written to segments, so that no row is written twice.
     flushing: Mutex<()>,
+    /// Held while segments are merged or their files removed, so that none is merged twice.
+    maintaining: Mutex<()>,
+    /// Held while the set of segments changes; see [`change`]. Taken after the two above, before that of the state.
+    saving: Mutex<()>,
     pub(crate) stored: watch::Sender<u64>,
     recovery: Recovery,
     /// Held as long as the store lives.
@@ -114,8 +139,16 @@ struct State {
     /// Sequence of the next record. Every record with a lower one is in a hot chunk or a segment.
     next_sequence: u64,
     next_segment: u64,
+    /// Numbers of segments that are being written.
+    unfinished: BTreeSet<u64>,
+    /// Segments that no longer count and that the manifest on disk does not name; queries may hold them.
+    retired: Vec<Arc<Segment>>,
+    /// Segments that do not count, but that the manifest on disk may name, for it was saved with an error.
+    doubtful: Vec<Arc<Segment>>,
     /// Arrow memory of all hot chunks.
     hot_bytes: usize,
+    /// What it may be.
+    hot_bytes_max: usize,
     /// Log files that get no more frames.
     closed_logs: Vec<WalFile>,
     /// Arrival of the newest batch.
@@ -124,6 +157,8 @@ struct State {
     append_trouble: Option<String>,
     /// Why the last flush failed.
     flush_trouble: Option<String>,
+    /// Why segments could not be merged or removed.
+    maintenance_trouble: Option<String>,
     closing: bool,
 }
 
@@ -132,13 +167,18 @@ struct ProjectState {
     hot: Vec<Arc<Chunk>>,
     hot_since: Option<Instant>,
     segments: Vec<Arc<Segment>>,
-    /// Every record with a lower sequence is in a segment.
+    retention: Retention,
+    /// Every record with a lower sequence is in a segment, or was deleted.
     flushed_sequence: u64,
-    /// Chunks below it are being written to a segment.
+    /// Chunks below it are being written to a segment, or deleted.
     flushing_sequence: u64,
 }
 
 impl ProjectState {
+    fn hot_rows(&self) -> usize {
+        self.hot.iter().map(|chunk| chunk.rows.num_rows()).sum()
+    }
+
     fn hot_bytes(&self) -> usize {
         self.hot.iter().map(|chunk| chunk.bytes).sum()
     }
@@ -200,21 +240,14 @@ impl EmbeddedStore {
                 files::sync_directory(parent)?;
             }
         }
-        let _ = options;
         fs::create_dir_all(directory.join("wal"))?;
         fs::create_dir_all(directory.join("segments"))?;
         files::sync_directory(directory)?;
-        let lock_file = File::create(directory.join("lock"))?;
-        match lock_file.file().try_lock() {
-            Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => {
-                return Err(OpenError::InUse(directory.to_owned()));
-            }
-            Err(std::fs::TryLockError::Error(error)) => return Err(error.into()),
-        }
+        let lock_file = lock_directory(directory)?;
         let manifest = recover::manifest(directory)?;
         remove_unnamed_segments(&directory.join("segments"), &manifest)?;
         let mut state = State::from_manifest(manifest, &directory.join("segments"));
+        state.hot_bytes_max = options.memory_bytes / HOT_SHARE;
         let (recovery, next_log) = recover(&mut state, &directory.join("wal"))?;
 
         let (commits, waiting) = sync_channel(COMMITS_WAITING_MAX);
@@ -224,15 +257,21 @@ impl EmbeddedStore {
             state: Mutex::new(state),
             flush: Condvar::new(),
             flushing: Mutex::default(),
+            maintenance: Condvar::new(),
+            maintaining: Mutex::default(),
+            saving: Mutex::default(),
             directory: directory.to_owned(),
             recovery,
             _lock: lock_file,
         });
         let threads = [
             spawn("log", Arc::clone(&shared), move |shared| shared.run_log(&waiting))?,
-            spawn("flush", Arc::clone(&shared), |shared| shared.run_flush())?,
+            spawn("flush", Arc::clone(&shared), Shared::run_flush)?,
+            spawn("maintenance", Arc::clone(&shared), Shared::run_maintenance)?,
         ];
-        Ok(Self { shared, threads: Mutex::new(threads.into()), commits })
+        let cache = Arc::new(Cache::new(options.memory_bytes / CACHE_SHARE));
+        let query_memory = Arc::new(Memory::new(options.memory_bytes / QUERY_SHARE));
+        Ok(Self { shared, cache, query_memory, threads: Mutex::new(threads.into()), commits })
     }
 
     /// What was found when the store was opened.
@@ -251,12 +290,12 @@ impl EmbeddedStore {
         // Blocks while the queue is full; the log thread empties it.
         let _ = self.commits.send(Message::Stop);
         for thread in threads {
-            if thread.thread().name() == Some("millpond-flush") {
-                lock(&self.shared.state).closing = true;
-                self.shared.flush.notify_all();
-            }
             // A panic of the thread was reported when it happened.
             let _ = thread.join();
+            // The log thread was the first; now the others can write what it left.
+            lock(&self.shared.state).closing = true;
+            self.shared.flush.notify_all();
+            self.shared.maintenance.notify_all();
         }
     }
 
@@ -269,7 +308,7 @@ impl EmbeddedStore {
         if batch.is_empty() {
             return Ok(Appended { duplicate: false });
         }
-        if lock(&self.shared.state).hot_bytes > HOT_BYTES_MAX {
+        if lock(&self.shared.state).is_full() {
             return Err(AppendError::Overloaded);
         }
         let (reply, answer) = oneshot::channel();
@@ -296,20 +335,37 @@ impl EmbeddedStore {
     /// # Errors
     /// A segment or the manifest could not be written; the rows stay hot and in the log.
     pub fn flush(&self) -> io::Result<()> {
-        self.shared.flush_all(|_| true)
+        self.shared.flush_all(|_, _| true)
+    }
+
+    /// Merges all segments that are not full, until each day of each project has at most one of them, and waits until
+    /// that is done or has failed. The store's own thread does it in larger steps, when it pays.
+    ///
+    /// # Errors
+    /// A segment could not be read, or the merged one or the manifest not written; the segments stay as they are.
+    pub fn merge(&self) -> io::Result<()> {
+        self.shared.merge_all(When::Any, || false)
+    }
+
+    /// Applies the retention of all projects as if it were `now`. The store's own thread does it each minute.
+    ///
+    /// # Errors
+    /// The manifest could not be written, or a file not removed; the rest is done, and this at the next time.
+    pub fn clean_up(&self, now: Timestamp) -> io::Result<()> {
+        self.shared.clean_up(now)
     }
 
     /// What is wrong, in words for the operator.
     pub(crate) fn complaints(&self) -> Vec<String> {
-        let damages =
-            self.shared.recovery.damages.iter().filter(|damage| !damage.torn_tail).map(|damage| {
-                format!(
-                    "log {:?}: {} bytes at {} could not be read",
-                    damage.path, damage.bytes, damage.offset
-                )
-            });
+        let damages = self
+            .shared
+            .recovery
+            .damages
+            .iter()
+            .filter(|damage| !damage.torn_tail)
+            .map(|damage| damage.to_string());
         let mut complaints: Vec<String> = damages.collect();
-        let (segments, append_trouble, flush_trouble) = {
+        let (segments, append_trouble, flush_trouble, maintenance_trouble) = {
             let state = lock(&self.shared.state);
             let segments =
                 state.projects.values().flat_map(|project| project.segments.iter().cloned());
@@ -317,6 +373,7 @@ impl EmbeddedStore {
                 segments.collect::<Vec<_>>(),
                 state.append_trouble.clone(),
                 state.flush_trouble.clone(),
+                state.maintenance_trouble.clone(),
             )
         };
         // Without the lock of the state: a segment that is being checked answers only then.
@@ -330,6 +387,10 @@ impl EmbeddedStore {
         complaints.extend(
             flush_trouble.map(|error| format!("hot rows can't be written to a segment: {error}")),
         );
+        complaints.extend(
+            maintenance_trouble
+                .map(|error| format!("segments can't be merged or removed: {error}")),
+        );
         complaints
     }
 }
@@ -337,6 +398,16 @@ impl EmbeddedStore {
 impl Drop for EmbeddedStore {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+/// Takes a data directory for this process, as long as the file is held.
+pub(crate) fn lock_directory(directory: &Path) -> Result<File, OpenError> {
+    let file = File::create(directory.join("lock"))?;
+    match file.file().try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(directory.to_owned())),
+        Err(TryLockError::Error(error)) => Err(error.into()),
     }
 }
 
@@ -360,6 +431,7 @@ impl State {
                 project,
                 ProjectState {
                     segments,
+                    retention: entry.retention,
                     flushed_sequence: entry.flushed_sequence,
                     ..ProjectState::default()
                 },
@@ -393,9 +465,26 @@ impl State {
         Ok(())
     }
 
+    /// Nothing more is taken until a flush has made room.
+    fn is_full(&self) -> bool {
+        self.hot_bytes > self.hot_bytes_max
+    }
+
     /// Many small projects can fill the memory before one of them is due.
     fn pressed(&self) -> bool {
-        self.hot_bytes > HOT_BYTES_MAX / 2
+        self.hot_bytes > self.hot_bytes_max / 2
+    }
+
+    /// Whether a project's hot rows should be written to a segment: there are enough for one, they fill too much of
+    /// the memory, or they are old.
+    fn is_due(&self, project: &ProjectState) -> bool {
+        project.hot_rows() >= ROW_GROUP_ROWS
+            || project.hot_bytes() >= self.hot_bytes_max / FLUSH_SHARE
+            || project.hot_since.is_some_and(|since| since.elapsed() >= FLUSH_AGE)
+    }
+
+    fn any_due(&self) -> bool {
+        self.projects.values().any(|project| self.is_due(project))
     }
 
     /// Every record with a lower sequence is in a segment.

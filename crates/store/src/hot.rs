@@ -1,18 +1,22 @@
 //! Rows that are in the log but not yet in a segment: immutable chunks of columns, searchable at once.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arrow::{
-    array::{AsArray, RecordBatch},
+    array::{Array, ArrayRef, AsArray, RecordBatch},
     compute,
-    datatypes::{TimestampNanosecondType, UInt64Type},
+    datatypes::{DataType, TimestampNanosecondType, UInt64Type},
     error::ArrowError,
 };
+use hashbrown::HashMap;
 use millpond_record::Timestamp;
 
 use crate::{
+    columns::{Column, Shared},
     limits::CHUNK_ROWS,
     schema::{place, schema},
+    segment::{Layout, templates},
+    shred::shred,
 };
 
 /// Hot rows, in the order in which they were stored.
@@ -25,6 +29,18 @@ pub(crate) struct Chunk {
     pub(crate) sequence_max: u64,
     /// Arrow memory.
     pub(crate) bytes: usize,
+    /// Made by the first query that needs it.
+    shredded: OnceLock<Arc<HotFields>>,
+    /// Columns in the form in which queries read them; the same.
+    columns: Mutex<HashMap<usize, Shared>>,
+}
+
+/// `fields` of a chunk, taken apart as it will be in a segment.
+#[derive(Debug)]
+struct HotFields {
+    layout: Layout,
+    /// What is in no column, and then the columns.
+    arrays: Vec<ArrayRef>,
 }
 
 impl Chunk {
@@ -39,7 +55,64 @@ impl Chunk {
             sequence_max: sequences.last().copied().unwrap_or_default(),
             bytes: rows.get_array_memory_size(),
             rows,
+            shredded: OnceLock::new(),
+            columns: Mutex::default(),
         }
+    }
+
+    fn shredded(&self) -> &HotFields {
+        self.shredded.get_or_init(|| {
+            let shredded = shred(self.rows.column(place::FIELDS).as_string::<i32>());
+            let (columns, arrays): (Vec<_>, Vec<_>) = shredded.columns.into_iter().unzip();
+            let rest: ArrayRef = Arc::new(shredded.rest);
+            Arc::new(HotFields {
+                layout: Layout::new(columns, shredded.rest_keys),
+                arrays: std::iter::once(rest).chain(arrays).collect(),
+            })
+        })
+    }
+
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.shredded().layout
+    }
+
+    /// A column by its place in the layout, as it is.
+    pub(crate) fn array(&self, place: usize) -> ArrayRef {
+        match place {
+            place::FIELDS => self.shredded().arrays.first().cloned(),
+            place::TEMPLATE => {
+                Some(templates(self.rows.column(place::MESSAGE).as_string::<i32>()).0)
+            }
+            place if place > place::TEMPLATE => {
+                self.shredded().arrays.get(place - place::TEMPLATE).cloned()
+            }
+            place => self.rows.columns().get(place).cloned(),
+        }
+        .unwrap_or_else(|| arrow::array::new_null_array(&DataType::Utf8, self.rows.num_rows()))
+    }
+
+    pub(crate) fn null_count(&self, place: usize) -> usize {
+        match place {
+            // Asked for before it is made; whoever needs it will see.
+            place::TEMPLATE => 0,
+            _ => self.array(place).null_count(),
+        }
+    }
+
+    /// A column by its place in the layout, in the form in which queries read it.
+    pub(crate) fn column(&self, place: usize) -> Shared {
+        let known =
+            self.columns.lock().unwrap_or_else(PoisonError::into_inner).get(&place).cloned();
+        if let Some(column) = known {
+            return column;
+        }
+        let array = self.array(place);
+        let strings = array.as_string_opt::<i32>().filter(|_| place != place::MESSAGE);
+        let column =
+            Arc::new(strings.map_or_else(|| Column::new(Arc::clone(&array)), Column::of_strings));
+        let mut columns = self.columns.lock().unwrap_or_else(PoisonError::into_inner);
+        columns.insert(place, Arc::clone(&column));
+        column
     }
 }
 

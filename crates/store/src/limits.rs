@@ -11,19 +11,22 @@ pub(crate) const GROUP_BYTES_MAX: usize = 16 << 20;
 /// Most batches that wait for the log writer; more are answered with "overloaded".
 pub(crate) const COMMITS_WAITING_MAX: usize = 1024;
 
-/// Hot rows of a project are written to a segment from this size on, in bytes of Arrow memory:
-/// about 150,000 rows of 350 bytes.
-pub(crate) const FLUSH_BYTES: usize = 64 << 20;
+/// Of the store's memory one part in so many is for hot rows, of all projects together: half. More stop ingest until a
+/// flush has made room; from half of that on, every project is flushed.
+pub(crate) const HOT_SHARE: usize = 2;
+
+/// Hot rows of a project are written to a segment when they fill a row group, or one part in so many of what hot rows
+/// may take...
+pub(crate) const FLUSH_SHARE: usize = 3;
 
 /// ... or from this age of its oldest hot row on.
 pub(crate) const FLUSH_AGE: Duration = Duration::from_secs(300);
 
-/// Hot rows over all projects that stop ingest until a flush has made room, in bytes of Arrow memory.
-pub(crate) const HOT_BYTES_MAX: usize = 256 << 20;
+/// Of the store's memory one part in so many is for what queries count and sort, all together.
+pub(crate) const QUERY_SHARE: usize = 4;
 
-/// What queries may hold in memory for what they group and sort, all together, in bytes. A million different values
-/// of 100 bytes fit; a query that needs more is told so.
-pub(crate) const QUERY_BYTES_MAX: usize = 256 << 20;
+/// Of the store's memory one part in so many is for decoded columns of segments.
+pub(crate) const CACHE_SHARE: usize = 4;
 
 /// Hot chunks are joined until they have this many rows; a join copies at most so many.
 pub(crate) const CHUNK_ROWS: usize = 64 << 10;
@@ -41,9 +44,45 @@ pub(crate) const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(7 * 24 * 360
 /// needs one, and one more for each batch that is under way or was given up.
 pub(crate) const IDEMPOTENCY_RANGES_MAX: usize = 1024;
 
-/// Most clients that the idempotency table remembers; the longest silent are forgotten first. At some 100 bytes each
-/// in the manifest, which is written at every flush, 6 MB.
+/// Most clients that the idempotency table remembers; beyond, the longest silent of the projects that have more than
+/// their share are forgotten. At some 100 bytes each in the manifest, which is written at every flush, 6 MB.
 pub(crate) const IDEMPOTENCY_CLIENTS_MAX: usize = 1 << 16;
 
 /// What the store may hold in memory unless told otherwise, in bytes.
 pub(crate) const MEMORY_BYTES: usize = 384 << 20;
+
+/// Most columns of a segment that hold members of `fields`. Each costs some hundred bytes in every file.
+pub(crate) const FIELD_COLUMNS_MAX: usize = 96;
+
+/// A member of `fields` gets a column if so many rows of a segment have it...
+pub(crate) const FIELD_COLUMN_ROWS_MIN: usize = 16;
+
+/// ... and one in so many.
+pub(crate) const FIELD_COLUMN_SHARE: usize = 256;
+
+/// Most keys of `fields` outside of columns that a segment names; with more it only says that there are some.
+pub(crate) const FIELD_KEYS_MAX: usize = 256;
+
+/// Most templates of messages that a segment tells apart; messages beyond have none.
+pub(crate) const TEMPLATES_MAX: usize = 4096;
+
+/// A segment with so many rows is not merged any more. Two that have fewer fit into one row group together, so a merge
+/// gives a full segment or one of a higher tier.
+pub(crate) const SEGMENT_FULL_ROWS: u64 = ROW_GROUP_ROWS as u64 / 2;
+
+/// ... nor one of so many bytes: rows of 200 compressed bytes are few and large, and decoded ten times that.
+pub(crate) const SEGMENT_FULL_BYTES: u64 = 16 << 20;
+
+/// So many segments of one project, day and tier (a factor of four in rows) are merged. There are eight tiers, so a row
+/// is rewritten at most eight times, and a day has at most some 24 segments that are not full.
+pub(crate) const MERGE_SEGMENTS: usize = 4;
+
+/// A merge takes no further segment when the rows that it read have this size, in bytes of Arrow memory. It holds them
+/// twice.
+pub(crate) const MERGE_BYTES: usize = 64 << 20;
+
+/// How often there is a look for segments to merge, and for files that no query holds any more.
+pub(crate) const MAINTENANCE_TICK: Duration = Duration::from_secs(5);
+
+/// How often the retention of the projects is applied.
+pub(crate) const CLEAN_UP_EVERY: Duration = Duration::from_secs(60);

@@ -4,7 +4,8 @@
 
 use std::{borrow::Cow, cmp::Ordering};
 
-use millpond_query::{Comparison, Condition, Field, Filter, Test, words};
+use memchr::memmem;
+use millpond_query::{Comparison, Condition, Field, Filter, Pattern, Test, words};
 use millpond_record::{LogRecord, TextAttribute, Timestamp, json::Scalar};
 use regex::Regex;
 
@@ -37,7 +38,7 @@ pub(crate) enum Node {
     And(Vec<Node>),
     Or(Vec<Node>),
     Not(Box<Node>),
-    Is(Tester),
+    Is(Box<Tester>),
 }
 
 impl Node {
@@ -48,7 +49,7 @@ impl Node {
             Filter::And(parts) => Self::And(all(parts)?),
             Filter::Or(parts) => Self::Or(all(parts)?),
             Filter::Not(part) => Self::Not(Box::new(Self::new(part)?)),
-            Filter::Is(condition) => Self::Is(Tester::new(condition)?),
+            Filter::Is(condition) => Self::Is(Box::new(Tester::new(condition)?)),
         })
     }
 
@@ -78,6 +79,36 @@ enum Compiled {
     Words(Words),
     Regex(Regex),
     Time(Timestamp),
+    /// For a text that must be in the value, wherever.
+    Finder(Box<memmem::Finder<'static>>),
+}
+
+/// A test of whole numbers, as a range and whether it is what is outside.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum IntTest<'a> {
+    /// From the first to the second, both included.
+    Within(i64, i64),
+    Never,
+    /// Compared as floats: the text is no whole number.
+    Float(Comparison, f64),
+    Text(&'a Tester),
+}
+
+impl IntTest<'_> {
+    pub(crate) fn holds(self, value: i64) -> bool {
+        match self {
+            Self::Within(first, last) => first <= value && value <= last,
+            Self::Never => false,
+            #[allow(
+                clippy::cast_precision_loss,
+                reason = "numbers that are not whole compare as floats"
+            )]
+            Self::Float(comparison, wanted) => {
+                (value as f64).partial_cmp(&wanted).is_some_and(|order| comparison.holds(order))
+            }
+            Self::Text(tester) => tester.matches(&Scalar::Number(&value.to_string())),
+        }
+    }
 }
 
 impl Tester {
@@ -90,6 +121,12 @@ impl Tester {
             (_, Test::Regex(pattern)) => {
                 Compiled::Regex(Regex::new(pattern).map_err(|error| invalid(&error))?)
             }
+            (_, Test::Pattern(Pattern { pieces })) => match pieces.as_slice() {
+                [start, text, end] if start.is_empty() && end.is_empty() && !text.is_empty() => {
+                    Compiled::Finder(Box::new(memmem::Finder::new(text.as_str()).into_owned()))
+                }
+                _ => Compiled::Nothing,
+            },
             (Field::Time, Test::Compare(_, text)) => {
                 Compiled::Time(Timestamp::parse(text).map_err(|error| invalid(&error))?)
             }
@@ -142,6 +179,7 @@ impl Tester {
             (Test::Regex(_), Compiled::Regex(regex)) => regex.is_match(value),
             (Test::Compare(Comparison::Equal, text), _) => value == text,
             (Test::Compare(comparison, text), _) => comparison.holds(order(value, text)),
+            (Test::Pattern(_), Compiled::Finder(finder)) => finder.find(value.as_bytes()).is_some(),
             (Test::Pattern(pattern), _) => pattern.matches(value),
             (Test::Exists, _) => true,
             _ => false,
@@ -162,6 +200,44 @@ impl Tester {
             }
             _ => self.matches_text(value.text()),
         }
+    }
+
+    /// What must be in the value, if that is all.
+    pub(crate) fn finder(&self) -> Option<&memmem::Finder<'static>> {
+        match &self.compiled {
+            Compiled::Finder(finder) => Some(finder),
+            _ => None,
+        }
+    }
+
+    /// The test for whole numbers of 64 bits.
+    pub(crate) fn int_test(&self) -> IntTest<'_> {
+        let Test::Compare(comparison, text) = &self.test else { return IntTest::Text(self) };
+        let Ok(wanted) = text.parse::<i128>() else {
+            return self
+                .compared_float()
+                .map_or(IntTest::Never, |(comparison, wanted)| IntTest::Float(comparison, wanted));
+        };
+        let (first, last) = match comparison {
+            Comparison::Equal => (wanted, wanted),
+            Comparison::Less => (i128::MIN, wanted.saturating_sub(1)),
+            Comparison::LessOrEqual => (i128::MIN, wanted),
+            Comparison::Greater => (wanted.saturating_add(1), i128::MAX),
+            Comparison::GreaterOrEqual => (wanted, i128::MAX),
+        };
+        let (least, greatest) = (i128::from(i64::MIN), i128::from(i64::MAX));
+        if first > greatest || last < least {
+            return IntTest::Never;
+        }
+        let clamped =
+            |number: i128| i64::try_from(number.clamp(least, greatest)).unwrap_or_default();
+        IntTest::Within(clamped(first), clamped(last))
+    }
+
+    /// The comparison with a number, if it is one; one with a text that is none holds for no number.
+    pub(crate) fn compared_float(&self) -> Option<(Comparison, f64)> {
+        let Test::Compare(comparison, text) = &self.test else { return None };
+        Some((*comparison, decimal(text)?))
     }
 
     /// The words that are looked for.
@@ -201,7 +277,7 @@ pub(crate) struct Words {
 }
 
 impl Words {
-    fn new(text: &str, prefix: bool) -> Result<Self, regex::Error> {
+    pub(crate) fn new(text: &str, prefix: bool) -> Result<Self, regex::Error> {
         let parts: Vec<String> = words(text).map(regex::escape).collect();
         let pattern = format!("(?i){}", parts.join(r"[^\p{Alphabetic}\p{N}]+"));
         Ok(Self { core: Regex::new(&pattern)?, prefix })
@@ -233,7 +309,13 @@ pub(crate) fn compare_numbers(left: &str, right: &str) -> Option<Ordering> {
     if let (Ok(left), Ok(right)) = (left.parse::<i128>(), right.parse::<i128>()) {
         return Some(left.cmp(&right));
     }
-    left.parse::<f64>().ok()?.partial_cmp(&right.parse::<f64>().ok()?)
+    decimal(left)?.partial_cmp(&decimal(right)?)
+}
+
+/// The decimal number that a text is: digits, signs, a point, an exponent. `inf` and `nan` are words.
+pub(crate) fn decimal(text: &str) -> Option<f64> {
+    let plain = |b: u8| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E');
+    text.bytes().all(plain).then(|| text.parse().ok()).flatten()
 }
 
 #[cfg(test)]
@@ -273,6 +355,9 @@ mod tests {
         );
         assert_eq!(compare_numbers("1e3", "1000"), Some(Ordering::Equal));
         assert_eq!(compare_numbers("x", "10"), None);
+        assert_eq!(compare_numbers("5", "inf"), None);
+        assert_eq!(compare_numbers("Infinity", "5"), None);
+        assert_eq!(compare_numbers("1e400", "5"), Some(Ordering::Greater));
         assert_eq!(order("b", "a"), Ordering::Greater);
     }
 }

@@ -23,8 +23,10 @@ pub mod column {
     pub const TAGS: &str = "tags";
     /// Exception as JSON.
     pub const EXCEPTION: &str = "exception";
-    /// Fields as JSON.
+    /// Fields as JSON; in a file, those of them that have no column of their own.
     pub const FIELDS: &str = "fields";
+    /// Template of the message; only in files.
+    pub const TEMPLATE: &str = "template";
 }
 
 /// Places of the columns in [`schema`]; the text attributes start at [`place::TEXTS`].
@@ -35,10 +37,13 @@ pub(crate) mod place {
     pub(crate) const SEVERITY_NUMBER: usize = 3;
     // 4 is the level, which is never read back: it follows from the severity number.
     pub(crate) const TEXTS: usize = 5;
+    pub(crate) const MESSAGE: usize = TEXTS + super::TextAttribute::Message as usize;
     pub(crate) const STEP_INDEX: usize = TEXTS + super::TextAttribute::ALL.len();
     pub(crate) const TAGS: usize = STEP_INDEX + 1;
     pub(crate) const EXCEPTION: usize = STEP_INDEX + 2;
     pub(crate) const FIELDS: usize = STEP_INDEX + 3;
+    /// In files and layouts only, and behind it the columns of members of `fields`.
+    pub(crate) const TEMPLATE: usize = FIELDS + 1;
 }
 
 /// Nanoseconds in UTC.

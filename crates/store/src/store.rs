@@ -227,6 +227,9 @@ pub enum QueryError {
     /// It asks for something that can't be.
     #[error("{0}")]
     Invalid(String),
+    /// Whoever asked is gone.
+    #[error("the query was cancelled")]
+    Cancelled,
     /// Stored data could not be read.
     #[error("run the query: {0}")]
     Read(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -4,8 +4,8 @@
 //! - A batch is acknowledged only after its frame is in a file and the file was synced.
 //! - A frame never spans files; a file is never appended to by a later process: recovery reads, then a new file starts.
 //! - A file is removed only after every frame in it is in segments that a synced manifest names.
-//! - After a failed write or sync, the file is cut back to its last good frame and left; if that fails too, the
-//!   store takes no more batches until it is opened again.
+//! - After a failed write or sync, the file is cut back to its last good frame and left; while that fails too, the
+//!   store takes no more batches.
 //!
 //! # Format, version 1
 //! All integers are little-endian. Files are named `{number:020}.wal`, in the order in which they were started.
@@ -29,15 +29,15 @@
 //! promised; anything else is damage, and everything around it is kept.
 
 use std::{
-    io::{self, Write},
+    fmt, io,
     path::{Path, PathBuf},
 };
 
-use fs_err::{self as fs, File, OpenOptions};
+use fs_err::{self as fs, File};
 use millpond_record::Timestamp;
 use millpond_wire::IdempotencyKey;
 
-use crate::{files::sync_directory, limits::WAL_FILE_BYTES, project::Project};
+use crate::{files, limits::WAL_FILE_BYTES, project::Project};
 
 const FILE_MAGIC: &[u8; 12] = b"MILLPONDWAL1";
 const FRAME_MAGIC: &[u8; 4] = b"MPF1";
@@ -59,6 +59,11 @@ pub(crate) struct Frame {
     pub(crate) project: Project,
     pub(crate) key: Option<IdempotencyKey>,
     pub(crate) payload: Payload,
+}
+
+/// A log file that holds these frames.
+pub(crate) fn file(frames: &[u8]) -> Vec<u8> {
+    [FILE_MAGIC, frames].concat()
 }
 
 /// Appends a frame to `out`.
@@ -169,6 +174,13 @@ pub struct Damage {
     pub torn_tail: bool,
 }
 
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, offset, bytes, .. } = self;
+        write!(f, "log {path:?}: {bytes} bytes at {offset} could not be read")
+    }
+}
+
 /// Lists the log files of a directory in their order.
 pub(crate) fn list(directory: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut files = Vec::new();
@@ -237,7 +249,6 @@ pub(crate) struct Writer {
     number: u64,
     /// `None` until the next write starts one.
     current: Option<OpenFile>,
-    poisoned: bool,
 }
 
 #[derive(Debug)]
@@ -248,28 +259,37 @@ struct OpenFile {
     good_bytes: u64,
     /// Sequence behind the last synced record.
     end_sequence: u64,
+    /// It may have a part of a frame, or all of one, behind its good bytes.
+    torn: bool,
+}
+
+impl OpenFile {
+    /// Cuts off what is behind the good bytes.
+    fn mend(&mut self) -> io::Result<()> {
+        if self.torn {
+            files::cut(&self.file, self.good_bytes)?;
+            self.torn = false;
+        }
+        Ok(())
+    }
 }
 
 impl Writer {
     /// A writer whose first file has this number.
     pub(crate) fn new(directory: PathBuf, number: u64) -> Self {
-        Self { directory, number, current: None, poisoned: false }
+        Self { directory, number, current: None }
     }
 
     /// Writes frames, the last of which ends before `end_sequence`, and syncs them. On an error none of them is in
     /// the log.
     pub(crate) fn append(&mut self, frames: &[u8], end_sequence: u64) -> io::Result<()> {
-        if self.poisoned {
-            return Err(io::Error::other(
-                "the log failed before and could not be repaired; restart the server",
-            ));
-        }
         let open = match self.current.take() {
             Some(open) => open,
             None => self.start()?,
         };
         let open = self.current.insert(open);
-        match open.file.write_all(frames).and_then(|()| open.file.sync_data()) {
+        open.mend()?;
+        match files::write(&mut open.file, frames).and_then(|()| files::sync(&open.file)) {
             Ok(()) => {
                 open.good_bytes += frames.len() as u64;
                 open.end_sequence = end_sequence;
@@ -277,10 +297,9 @@ impl Writer {
             }
             Err(error) => {
                 // What part of the frames the disk holds is unknown, and a failed sync may drop pages silently:
-                // cut them off and go on in a new file.
-                let repaired =
-                    open.file.set_len(open.good_bytes).and_then(|()| open.file.sync_all());
-                self.poisoned = repaired.is_err();
+                // cut them off and go on in a new file. If they can't be cut off now, the next try begins with it.
+                open.torn = true;
+                let _ = open.mend();
                 Err(error)
             }
         }
@@ -289,22 +308,31 @@ impl Writer {
     fn start(&mut self) -> io::Result<OpenFile> {
         let path = self.directory.join(format!("{:020}.wal", self.number));
         self.number += 1;
-        let mut file = OpenOptions::new().append(true).create_new(true).open(&path)?;
-        let written = file.write_all(FILE_MAGIC).and_then(|()| sync_directory(&self.directory));
+        let mut file = files::start(&path)?;
+        let written = files::write(&mut file, FILE_MAGIC)
+            .and_then(|()| files::sync_directory(&self.directory));
         if let Err(error) = written {
             // If this fails as well, a file without frames is left, which is read as such.
-            let _ = fs::remove_file(&path);
+            let _ = files::remove(&path);
             return Err(error);
         }
-        Ok(OpenFile { file, path, good_bytes: FILE_MAGIC.len() as u64, end_sequence: 0 })
+        Ok(OpenFile {
+            file,
+            path,
+            good_bytes: FILE_MAGIC.len() as u64,
+            end_sequence: 0,
+            torn: false,
+        })
     }
 
-    /// Closes the current file if it is full, or if `now`.
+    /// Closes the current file if it is full, or if `now`; one that could not be cut back stays open.
     pub(crate) fn close_file(&mut self, now: bool) -> Option<WalFile> {
-        let open = self.current.take_if(|open| now || open.good_bytes >= WAL_FILE_BYTES)?;
+        let open = self
+            .current
+            .take_if(|open| !open.torn && (now || open.good_bytes >= WAL_FILE_BYTES))?;
         if open.end_sequence == 0 {
             // Its first write failed. On a full disk there would soon be many such; one that stays does no harm.
-            let _ = fs::remove_file(&open.path);
+            let _ = files::remove(&open.path);
             return None;
         }
         Some(WalFile { path: open.path, end_sequence: open.end_sequence, damaged: false })

@@ -9,41 +9,10 @@ use std::path::PathBuf;
 use fs_err as fs;
 
 use millpond_store::{AppendError, EmbeddedStore, OpenError, Order, Store};
-use support::{append, batch, everything, key, messages, project};
+use support::{append, batch, everything, files, key, killed, messages, project};
 
 fn record(message: &str) -> String {
     format!(r#"{{"time":"2026-01-31T12:00:00Z","message":"{message}"}}"#)
-}
-
-/// The files with this ending below a directory.
-fn files(directory: &std::path::Path, extension: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path, extension));
-        } else if path.extension().is_some_and(|e| e == extension) {
-            found.push(path);
-        }
-    }
-    found.sort();
-    found
-}
-
-/// The directory as a kill would leave it at this moment: a copy, taken while the store is open.
-fn killed(directory: &tempfile::TempDir) -> tempfile::TempDir {
-    let copy = tempfile::tempdir().unwrap();
-    for file in files(directory.path(), "wal").into_iter().chain(files(directory.path(), "parquet"))
-    {
-        let to = copy.path().join(file.strip_prefix(directory.path()).unwrap());
-        fs::create_dir_all(to.parent().unwrap()).unwrap();
-        fs::copy(file, to).unwrap();
-    }
-    if directory.path().join("manifest.json").exists() {
-        fs::copy(directory.path().join("manifest.json"), copy.path().join("manifest.json"))
-            .unwrap();
-    }
-    copy
 }
 
 #[tokio::test]
@@ -242,8 +211,8 @@ fn a_manifest_that_is_none_or_newer_is_refused_and_nothing_is_removed() {
     for (content, reason) in [
         ("{", "manifest.json can't be read"),
         (
-            r#"{"format_version":2,"next_sequence":1,"next_segment":1,"projects":{},"clients":[]}"#,
-            "format 2",
+            r#"{"format_version":3,"next_sequence":1,"next_segment":1,"projects":{},"clients":[]}"#,
+            "format 3",
         ),
     ] {
         fs::write(directory.path().join("manifest.json"), content).unwrap();

@@ -21,10 +21,12 @@ pub(crate) struct Sent {
     pub(crate) postponed: usize,
 }
 
+/// `round` tells the lines of one time from the same ones of another.
 pub(crate) fn ingest(
     api: &Api,
     lines: &Lines,
     connections: usize,
+    round: usize,
     interrupt: &Interrupt,
 ) -> Result<Sent> {
     let bodies = lines.bodies(BODY_BYTES);
@@ -36,7 +38,8 @@ pub(crate) fn ingest(
         while !stopped.load(Ordering::Relaxed) {
             let sequence = next.fetch_add(1, Ordering::Relaxed);
             let Some(body) = bodies.get(sequence) else { break };
-            accepted += send(&api, sequence, body, &postponed)?;
+            let key = format!("bench-{round}:{sequence}");
+            accepted += send(&api, &key, body, &postponed)?;
             done.fetch_add(1, Ordering::Relaxed);
         }
         Ok(accepted)
@@ -69,10 +72,9 @@ pub(crate) fn ingest(
     Ok(Sent { wall, requests: bodies.len(), postponed: postponed.into_inner() })
 }
 
-/// One body, until it is taken; how many records were.
-fn send(api: &Api, sequence: usize, body: &str, postponed: &AtomicUsize) -> Result<usize> {
-    let key = format!("bench:{sequence}");
-    let headers = [("Content-Type", "application/x-ndjson"), ("Idempotency-Key", key.as_str())];
+/// One body, until it is taken; how many records were. The key says that it is not another's.
+fn send(api: &Api, key: &str, body: &str, postponed: &AtomicUsize) -> Result<usize> {
+    let headers = [("Content-Type", "application/x-ndjson"), ("Idempotency-Key", key)];
     loop {
         let reply = api.post("/api/v1/ingest", &headers, body.as_bytes())?;
         match (reply.status, reply.retry_after) {

@@ -50,6 +50,17 @@ impl Lines {
         bodies
     }
 
+    /// A word that stands in one message of many: the id in the first failed request behind the middle.
+    pub(crate) fn a_rare_word(&self) -> Result<String> {
+        let mut messages = self
+            .text
+            .lines()
+            .skip(self.count / 2)
+            .filter_map(|line| line.split("(request id ").nth(1));
+        let found = messages.next().context("no message has a request id")?;
+        Ok(found.chars().take_while(char::is_ascii_hexdigit).collect())
+    }
+
     /// The trace id of the line in the middle.
     pub(crate) fn a_trace_id(&self) -> Result<String> {
         let line = self.text.lines().nth(self.count / 2).context("there are no lines")?;

@@ -38,6 +38,12 @@ impl<'a> Object<'a> {
         Self(text.into())
     }
 
+    /// The same object, borrowing from nothing.
+    #[must_use]
+    pub fn into_owned(self) -> Object<'static> {
+        Object(Cow::Owned(self.0.into_owned()))
+    }
+
     /// The text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -56,7 +62,9 @@ impl<'a> Object<'a> {
     }
 
     /// The value at a dotted path. A member whose key is the whole rest of the path goes before one that must be
-    /// descended into, so that `{"http.status":1}` and `{"http":{"status":1}}` both answer to `http.status`.
+    /// descended into, so that `{"http.status":1}` and `{"http":{"status":1}}` both answer to `http.status`; of the
+    /// latter, longer keys go before shorter ones. In which order the members stand makes no difference, unless a key
+    /// is there twice: then the first that leads to a value counts.
     #[must_use]
     pub fn get(&self, path: &str) -> Option<Scalar<'_>> {
         lookup(&self.0, path)
@@ -82,18 +90,19 @@ fn members(text: &str) -> impl Iterator<Item = (Cow<'_, str>, &str)> {
 }
 
 fn lookup<'t>(text: &'t str, path: &str) -> Option<Scalar<'t>> {
-    let mut inner = None;
+    let mut inner = Vec::new();
     for (key, value) in members(text) {
         if key == path {
             return Scalar::read(value);
         }
         let rest = path.strip_prefix(&*key).and_then(|rest| rest.strip_prefix('.'));
-        if let Some(rest) = rest.filter(|_| value.starts_with('{') && inner.is_none()) {
-            inner = Some((value, rest));
+        if let Some(rest) = rest.filter(|_| value.starts_with('{')) {
+            inner.push((value, rest));
         }
     }
-    // The path loses at least a character and a dot each time, and objects nest no deeper than the limit.
-    inner.and_then(|(value, rest)| lookup(value, rest))
+    inner.sort_by_key(|(_, rest)| rest.len());
+    // The path loses at least a dot each time, and objects nest no deeper than the limit.
+    inner.into_iter().find_map(|(value, rest)| lookup(value, rest))
 }
 
 impl<'a> Scalar<'a> {
@@ -246,6 +255,22 @@ mod tests {
         assert_eq!(object.get("l"), Some(Scalar::Nested("[1]")));
         assert_eq!(object.get("db.nothing"), None);
         assert_eq!(object.get("http"), None);
+    }
+
+    #[test]
+    fn a_path_finds_the_longest_key_that_leads_to_a_value() {
+        for (text, expected) in [
+            (r#"{"a":{"b.c":1},"a.b":{"c":2}}"#, Some("2")),
+            (r#"{"a.b":{"c":2},"a":{"b.c":1}}"#, Some("2")),
+            (r#"{"a":{"x":1},"a.b":{"c":2}}"#, Some("2")),
+            (r#"{"a.b":{"x":1},"a":{"b":{"c":3}}}"#, Some("3")),
+            (r#"{"a":{"b":{"c":3}},"a":{"b":{"c":4}}}"#, Some("3")),
+            (r#"{"a.b":{"c":2},"a.b.c":5}"#, Some("5")),
+            (r#"{"a":{"b":1}}"#, None),
+        ] {
+            let object = Object::from_normalised(text);
+            assert_eq!(object.get("a.b.c"), expected.map(Scalar::Number), "{text}");
+        }
     }
 
     #[test]

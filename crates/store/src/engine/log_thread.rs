@@ -8,11 +8,7 @@ use std::{
 use millpond_wire::IdempotencyKey;
 
 use super::{Commit, Message, Shared, lock};
-use crate::{
-    AppendError, Appended, Project, files,
-    limits::{FLUSH_BYTES, GROUP_BYTES_MAX},
-    wal,
-};
+use crate::{AppendError, Appended, Project, files, limits::GROUP_BYTES_MAX, wal};
 
 impl Shared {
     pub(super) fn run_log(&self, waiting: &Receiver<Message>) {
@@ -127,8 +123,7 @@ impl Shared {
             }
         }
         let next_sequence = state.next_sequence;
-        let flush = state.pressed()
-            || state.projects.values().any(|project| project.hot_bytes() >= FLUSH_BYTES);
+        let flush = state.pressed() || state.any_due();
         drop(state);
         if flush {
             self.flush.notify_all();

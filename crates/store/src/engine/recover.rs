@@ -9,7 +9,7 @@ use std::{
 use arrow::error::ArrowError;
 use fs_err as fs;
 
-use super::{OpenError, Recovery, State};
+use super::{OpenError, Recovery, State, change::remove};
 use crate::{
     batch::{ReplayError, replay},
     manifest::{Manifest, ManifestError},
@@ -32,27 +32,13 @@ pub(super) fn manifest(directory: &Path) -> Result<Manifest, ManifestError> {
     Ok(manifest)
 }
 
-/// Removes what a flush left that a crash cut off before the manifest named it: files with our kind of name and a
-/// number that the manifest had not given yet. Anything else is not ours, or a riddle, and stays.
+/// Removes what a crash left of a flush, merge or deletion; see [`crate::manifest`] for what that is. Anything else is
+/// not ours, or a riddle, and stays.
 pub(super) fn remove_unnamed_segments(segments: &Path, manifest: &Manifest) -> io::Result<()> {
-    let named: HashSet<PathBuf> = manifest
-        .projects
-        .values()
-        .flat_map(|project| project.segments.iter().map(|entry| segments.join(&entry.file)))
-        .collect();
-    for path in files_below(segments)? {
-        if named.contains(&path) {
-            continue;
-        }
-        let number = path
-            .file_stem()
-            .and_then(|stem| stem.to_str())
-            .and_then(|stem| stem.parse::<u64>().ok());
-        let ours =
-            path.extension().is_some_and(|extension| extension == "parquet" || extension == "tmp");
-        if ours && number.is_some_and(|number| number >= manifest.next_segment) {
-            tracing::warn!(?path, "removing a segment file of a flush that was cut off");
-            fs::remove_file(path)?;
+    for path in unnamed_segments(segments, manifest)? {
+        if manifest.is_leftover(&path) {
+            tracing::info!(?path, "removing a segment file that does not count");
+            remove(&path)?;
         } else {
             tracing::warn!(?path, "no manifest names this file; it is left alone");
         }
@@ -60,7 +46,16 @@ pub(super) fn remove_unnamed_segments(segments: &Path, manifest: &Manifest) -> i
     Ok(())
 }
 
-fn files_below(directory: &Path) -> io::Result<Vec<PathBuf>> {
+/// The files below the directory of segments that the manifest does not name.
+pub(crate) fn unnamed_segments(segments: &Path, manifest: &Manifest) -> io::Result<Vec<PathBuf>> {
+    let entries = manifest.projects.values().flat_map(|project| &project.segments);
+    let named: HashSet<PathBuf> = entries.map(|entry| segments.join(&entry.file)).collect();
+    let mut files = files_below(segments)?;
+    files.retain(|path| !named.contains(path));
+    Ok(files)
+}
+
+pub(crate) fn files_below(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
@@ -141,13 +136,15 @@ fn recover_frame(state: &mut State, frame: Frame) -> Result<u64, FrameError> {
     state.next_sequence = state.next_sequence.max(first + records);
     let project = state.projects.get(&frame.project);
     let flushed = project.is_some_and(|project| first < project.flushed_sequence);
-    if !flushed {
-        let batch = replay(frame.payload).map_err(FrameError::Replay)?;
-        state.add(&frame.project, first, &batch).map_err(FrameError::Rows)?;
+    if flushed {
+        // The manifest has its key, or was to forget it.
+        return Ok(0);
     }
+    let batch = replay(frame.payload).map_err(FrameError::Replay)?;
+    state.add(&frame.project, first, &batch).map_err(FrameError::Rows)?;
     // Only what is there counts as stored: a batch that can't be read may be sent again.
     if let Some(key) = &frame.key {
         state.table.insert(&frame.project, key, observed);
     }
-    Ok(if flushed { 0 } else { records })
+    Ok(records)
 }

@@ -1,0 +1,163 @@
+//! Merges small segments of a project and day into larger ones.
+//!
+//! Segments are of the same tier when their numbers of rows are within a factor of four. The thread merges when a tier
+//! has enough of them, so a row is rewritten a logarithmic number of times. Nothing waits for a merge: queries read
+//! the old segments until the new one is named, and go on with them if they began before.
+
+use std::{collections::BTreeMap, io, sync::Arc};
+
+use arrow::{array::RecordBatch, compute, error::ArrowError};
+
+use super::{Shared, change::Change, lock};
+use crate::{
+    Project,
+    limits::{MERGE_BYTES, MERGE_SEGMENTS, ROW_GROUP_ROWS, SEGMENT_FULL_BYTES, SEGMENT_FULL_ROWS},
+    manifest::SegmentEntry,
+    schema::schema,
+    segment::{self, Segment, SegmentError},
+};
+
+/// When segments are merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum When {
+    /// Enough of them are of one tier.
+    Tiered,
+    /// There are two that are not full.
+    Any,
+}
+
+/// Segments of one project and day, one behind the other in time.
+#[derive(Debug)]
+pub(super) struct Run {
+    project: Project,
+    day: String,
+    segments: Vec<Arc<Segment>>,
+}
+
+impl Shared {
+    /// Merges until nothing is left to merge, or `stopped`.
+    pub(super) fn merge_all(&self, when: When, stopped: impl Fn() -> bool) -> io::Result<()> {
+        let maintaining = lock(&self.maintaining);
+        while !stopped()
+            && let Some(run) = self.pick(when)
+        {
+            self.merge(&run).map_err(io::Error::other)?;
+            drop(run);
+            self.sweep(&maintaining)?;
+        }
+        Ok(())
+    }
+
+    /// The next run to merge.
+    pub(super) fn pick(&self, when: When) -> Option<Run> {
+        let all: Vec<(Project, Arc<Segment>)> = {
+            let state = lock(&self.state);
+            let all = state.projects.iter().flat_map(|(name, project)| {
+                project.segments.iter().map(|segment| (name.clone(), Arc::clone(segment)))
+            });
+            all.filter(|(_, segment)| !is_full(segment)).collect()
+        };
+        let mut days: BTreeMap<(Project, String, u32), Vec<Arc<Segment>>> = BTreeMap::new();
+        for (project, segment) in all {
+            // Without the lock of the state: a segment that is being checked answers only then.
+            if segment.known_damage().is_none() {
+                let tier = if when == When::Tiered { tier(&segment) } else { 0 };
+                let day = segment.entry.day().to_owned();
+                days.entry((project, day, tier)).or_default().push(segment);
+            }
+        }
+        let least = if when == When::Tiered { MERGE_SEGMENTS } else { 2 };
+        let (key, mut segments) = days.into_iter().find(|(_, segments)| segments.len() >= least)?;
+        segments.sort_by_key(|segment| (segment.entry.time_min, segment.entry.sequence_min));
+        let mut rows = 0;
+        let fits = |segment: &Arc<Segment>| {
+            rows += segment.entry.rows;
+            rows <= ROW_GROUP_ROWS as u64
+        };
+        let segments = segments.into_iter().take_while(fits).collect();
+        let (project, day, _) = key;
+        Some(Run { project, day, segments })
+    }
+
+    pub(super) fn merge(&self, run: &Run) -> Result<(), SegmentError> {
+        let mut merged = Vec::new();
+        let mut parts = Vec::new();
+        let mut bytes = 0;
+        for segment in &run.segments {
+            match segment.rows() {
+                Ok(rows) => {
+                    bytes += rows.get_array_memory_size();
+                    parts.push(rows);
+                    merged.push(Arc::clone(segment));
+                }
+                // Known from now on, and left as it is.
+                Err(SegmentError::Damaged(_)) => {}
+                Err(error) => return Err(error),
+            }
+            if bytes > MERGE_BYTES && merged.len() > 1 {
+                break;
+            }
+        }
+        if merged.len() < 2 {
+            return Ok(());
+        }
+        let rows = joined(parts)?;
+        let entry = self.write_segment(&run.project, &run.day, &rows)?;
+        drop(rows);
+        self.replace(run, merged, entry)
+    }
+
+    /// Lets a merged segment count in place of its sources, if they all still do.
+    fn replace(
+        &self,
+        run: &Run,
+        merged: Vec<Arc<Segment>>,
+        entry: SegmentEntry,
+    ) -> Result<(), SegmentError> {
+        let saving = lock(&self.saving);
+        let all_count = {
+            let state = lock(&self.state);
+            let segments = state.projects.get(&run.project).map(|project| &project.segments);
+            let counts =
+                |source| segments.is_some_and(|all| all.iter().any(|one| Arc::ptr_eq(one, source)));
+            merged.iter().all(counts)
+        };
+        if !all_count {
+            // They were deleted meanwhile.
+            self.discard(entry.number().unwrap_or_default(), &entry.file);
+            return Ok(());
+        }
+        let rows = entry.rows;
+        let sources = merged.len();
+        let change = Change { added: vec![entry], removed: merged, ..Change::default() };
+        self.change(&saving, &run.project, change)?;
+        tracing::debug!(project = %run.project, day = run.day, sources, rows, "merged segments");
+        Ok(())
+    }
+}
+
+/// All rows, sorted. The parts are gone when the joined rows are sorted.
+fn joined(parts: Vec<RecordBatch>) -> Result<RecordBatch, ArrowError> {
+    let rows = compute::concat_batches(schema(), &parts)?;
+    drop(parts);
+    segment::sort(&rows)
+}
+
+fn is_full(segment: &Segment) -> bool {
+    segment.entry.rows >= SEGMENT_FULL_ROWS || segment.entry.bytes >= SEGMENT_FULL_BYTES
+}
+
+fn tier(segment: &Segment) -> u32 {
+    segment.entry.rows.max(1).ilog2() / MERGE_SEGMENTS.ilog2()
+}
+
+impl Segment {
+    /// All of its rows, in the order of the file.
+    pub(crate) fn rows(&self) -> Result<RecordBatch, SegmentError> {
+        let all: Vec<usize> = (0..schema().fields().len()).collect();
+        let groups = self.row_groups()?.len();
+        let parts: Result<Vec<_>, _> =
+            (0..groups).map(|group| self.read(group, &all, None)).collect();
+        Ok(compute::concat_batches(schema(), &parts?)?)
+    }
+}

@@ -1,0 +1,154 @@
+//! What happens between the steps of a flush or a merge, which only the engine itself can stop at.
+
+use std::{collections::BTreeSet, path::Path, sync::Arc};
+
+use fs_err as fs;
+use millpond_record::{Decoded, Timestamp, decode, json::Reader};
+
+use super::{lock, merge::When};
+use crate::{BatchBuilder, EmbeddedStore, Project, Store, manifest, records, segment::Segment};
+
+fn project() -> Project {
+    "p".parse().unwrap()
+}
+
+/// Stores records of these seconds of one day.
+async fn append(store: &EmbeddedStore, seconds: &[u32]) {
+    let mut builder = BatchBuilder::new(Timestamp::from_nanos(1));
+    for second in seconds {
+        let json = format!(r#"{{"time":"2026-01-31T00:00:{second:02}Z","message":"{second}"}}"#);
+        let Decoded::Record(record) =
+            decode(&mut Reader::new(&json), Timestamp::from_nanos(1)).unwrap()
+        else {
+            panic!("{json}")
+        };
+        builder.push(&record, &json);
+    }
+    store.append(&project(), None, builder.finish()).await.unwrap();
+}
+
+/// Stores them as a segment of its own.
+async fn segment(store: &EmbeddedStore, seconds: &[u32]) {
+    append(store, seconds).await;
+    store.flush().unwrap();
+}
+
+fn segments(store: &EmbeddedStore) -> Vec<Arc<Segment>> {
+    store.snapshot(&project()).segments
+}
+
+fn row_counts(store: &EmbeddedStore) -> Vec<u64> {
+    segments(store).iter().map(|segment| segment.entry.rows).collect()
+}
+
+fn file_numbers(directory: &Path) -> BTreeSet<u64> {
+    let day = fs::read_dir(directory.join("segments/p/2026-01-31")).unwrap();
+    day.filter_map(|file| manifest::file_number(&file.unwrap().path())).collect()
+}
+
+#[tokio::test]
+async fn a_query_reads_the_files_of_its_snapshot_after_a_merge_and_then_they_go() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    segment(&store, &[1]).await;
+    segment(&store, &[2]).await;
+    let snapshot = segments(&store);
+    store.merge().unwrap();
+    assert_eq!(file_numbers(directory.path()), [1, 2, 3].into());
+    assert!(snapshot.iter().all(|segment| segment.rows().is_ok()));
+    drop(snapshot);
+    store.clean_up(Timestamp::from_nanos(1)).unwrap();
+    assert_eq!(file_numbers(directory.path()), [3].into());
+    assert_eq!(row_counts(&store), [2]);
+}
+
+#[tokio::test]
+async fn what_a_crash_left_of_a_merge_is_removed_at_the_next_start_and_nothing_else() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    segment(&store, &[1]).await;
+    segment(&store, &[2]).await;
+    let held = segments(&store);
+    // A merged segment that is written and does not count yet, when another change saves the manifest.
+    let rows = held[0].rows().unwrap();
+    store.shared.write_segment(&project(), "2026-01-31", &rows).unwrap();
+    store.merge().unwrap();
+    segment(&store, &[3]).await;
+    let riddle = directory.path().join("segments/p/2026-01-31/riddle.parquet");
+    fs::write(&riddle, "?").unwrap();
+    drop(store);
+    assert_eq!(file_numbers(directory.path()), [1, 2, 3, 4, 5].into());
+    let reopened = EmbeddedStore::open(directory.path()).unwrap();
+    assert_eq!(file_numbers(directory.path()), [4, 5].into());
+    assert_eq!(row_counts(&reopened), [2, 1]);
+    assert!(riddle.exists());
+}
+
+#[tokio::test]
+async fn merged_rows_are_sorted_by_time_and_then_by_sequence() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    segment(&store, &[5]).await;
+    segment(&store, &[4, 5]).await;
+    segment(&store, &[3, 9]).await;
+    store.merge().unwrap();
+    let rows = segments(&store)[0].rows().unwrap();
+    let places: Vec<(i64, u64)> = records(&rows)
+        .map(|(cursor, _)| (cursor.time.nanos() / 1_000_000_000 % 60, cursor.sequence))
+        .collect();
+    assert_eq!(places, [(3, 4), (4, 2), (5, 1), (5, 3), (9, 5)]);
+}
+
+#[tokio::test]
+async fn a_tier_is_merged_when_it_has_enough_segments_and_a_row_goes_up_a_tier_each_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    for second in 0..3 {
+        segment(&store, &[second]).await;
+    }
+    let merge = || store.shared.merge_all(When::Tiered, || false).unwrap();
+    merge();
+    assert_eq!(row_counts(&store), [1, 1, 1]);
+    segment(&store, &[3]).await;
+    merge();
+    assert_eq!(row_counts(&store), [4]);
+    segment(&store, &[4]).await;
+    for quad in 1..4 {
+        segment(&store, &[quad; 4]).await;
+    }
+    merge();
+    assert_eq!(row_counts(&store), [1, 16]);
+}
+
+#[tokio::test]
+async fn a_merge_whose_sources_were_deleted_meanwhile_leaves_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    segment(&store, &[1]).await;
+    segment(&store, &[2]).await;
+    let run = store.shared.pick(When::Any).unwrap();
+    store.delete_project(&project()).await.unwrap();
+    store.shared.merge(&run).unwrap();
+    assert_eq!(row_counts(&store), Vec::<u64>::new());
+    drop(run);
+    store.clean_up(Timestamp::from_nanos(1)).unwrap();
+    assert!(!directory.path().join("segments/p").exists());
+}
+
+#[tokio::test]
+async fn a_flush_whose_rows_were_deleted_meanwhile_leaves_nothing_but_what_came_since() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    append(&store, &[1, 2]).await;
+    let begun = store.shared.begin_flush(&project()).unwrap();
+    append(&store, &[3]).await;
+    store.delete_project(&project()).await.unwrap();
+    append(&store, &[4]).await;
+    store.shared.finish_flush(&project(), &begun).unwrap();
+    assert_eq!(row_counts(&store), Vec::<u64>::new());
+    assert_eq!(file_numbers(directory.path()), [].into());
+    assert_eq!(store.snapshot(&project()).hot.len(), 1);
+    assert!(lock(&store.shared.state).unfinished.is_empty());
+    store.flush().unwrap();
+    assert_eq!(row_counts(&store), [1]);
+}

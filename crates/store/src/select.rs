@@ -1,0 +1,593 @@
+//! Which rows of a unit pass a filter.
+//!
+//! Each condition is asked only about the rows that the cheaper ones before it let through. What decides is, in this
+//! order: the templates of messages and the dictionaries of strings, where each value is looked at once however many
+//! rows have it; the filters of pages; and only then the texts of the rows that are left.
+
+use std::cmp::Reverse;
+
+use arrow::{
+    array::{Array, AsArray, StringArray},
+    buffer::BooleanBuffer,
+    datatypes::{TimestampNanosecondType, UInt8Type, UInt32Type},
+};
+use millpond_query::{Comparison, Field, Test, words};
+use millpond_record::{
+    TextAttribute, Timestamp,
+    json::{Object, Scalar},
+};
+
+use crate::{
+    QueryError,
+    columns::{Column, Dictionary},
+    filters::{PageFilters, value_key, word_key},
+    limits::PAGE_ROWS,
+    matches::{Node, Tester, Words},
+    members::{Contested, leads_to},
+    schema::place,
+    segment::FILTERED,
+    shred::{FieldColumn, Kind},
+    template::{MARK, is_variable, shown},
+    unit::{Reading, Unit, add},
+};
+
+/// Rows are read one by one, rather than a column as a whole, if they are fewer than one in so many.
+const FEW: usize = 6;
+
+/// A unit that is asked for the rows that pass.
+pub(crate) struct Selector<'a> {
+    pub(crate) unit: &'a Unit,
+    pub(crate) reading: &'a Reading,
+}
+
+type Selected = Result<BooleanBuffer, QueryError>;
+
+impl Selector<'_> {
+    /// The rows of `within` that pass.
+    pub(crate) fn select(&self, node: &Node, within: BooleanBuffer) -> Selected {
+        Ok(match node {
+            Node::All => within,
+            Node::And(parts) => {
+                let mut parts: Vec<&Node> = parts.iter().collect();
+                parts.sort_by_key(|part| cost(part));
+                let mut left = within;
+                for part in parts {
+                    if left.count_set_bits() == 0 {
+                        break;
+                    }
+                    left = self.select(part, left)?;
+                }
+                left
+            }
+            Node::Or(parts) => {
+                let mut any = BooleanBuffer::new_unset(within.len());
+                for part in parts {
+                    // What passes already need not be asked about again.
+                    let left = &within & &!&any;
+                    any = &any | &self.select(part, left)?;
+                }
+                any
+            }
+            Node::Not(part) => &within & &!&self.select(part, within.clone())?,
+            Node::Is(tester) => self.condition(tester, within)?,
+        })
+    }
+
+    fn condition(&self, tester: &Tester, within: BooleanBuffer) -> Selected {
+        if within.count_set_bits() == 0 {
+            return Ok(within);
+        }
+        match &tester.field {
+            Field::Time => {
+                let column = self.unit.column(place::TIME)?;
+                let Column::Other(times) = &*column else { return Ok(none(&within)) };
+                let times = times.as_primitive::<TimestampNanosecondType>().values();
+                Ok(rows_where(&within, |row| {
+                    let time = times.get(row).copied().unwrap_or_default();
+                    tester.matches_time(Timestamp::from_nanos(time))
+                }))
+            }
+            Field::Level => self.severity(&within, |number| tester.matches_level(number)),
+            Field::SeverityNumber => {
+                self.severity(&within, |number| tester.matches_number(number.into()))
+            }
+            Field::StepIndex => {
+                let column = self.unit.column(place::STEP_INDEX)?;
+                let Column::Other(steps) = &*column else { return Ok(none(&within)) };
+                let steps = steps.as_primitive::<UInt32Type>();
+                Ok(rows_where(&within, |row| {
+                    steps.is_valid(row) && tester.matches_number(steps.value(row))
+                }))
+            }
+            Field::Tags => self.tags(tester, &within),
+            Field::Words | Field::Text(TextAttribute::Message) => self.message(tester, within),
+            Field::Text(attribute) => self.attribute(*attribute, tester, within),
+            Field::Template => self.template(tester, &within),
+            Field::Exception(path) => self.objects(place::EXCEPTION, path, tester, within),
+            Field::Path(path) => self.path(path, tester, within),
+        }
+    }
+
+    fn severity(&self, within: &BooleanBuffer, passes: impl Fn(u8) -> bool) -> Selected {
+        let column = self.unit.column(place::SEVERITY_NUMBER)?;
+        let Column::Other(numbers) = &*column else { return Ok(none(within)) };
+        let numbers = numbers.as_primitive::<UInt8Type>().values();
+        let table: Vec<bool> = (0..=u8::MAX).map(passes).collect();
+        let rows = BooleanBuffer::collect_bool(within.len(), |row| {
+            numbers
+                .get(row)
+                .and_then(|&number| table.get(usize::from(number)))
+                .copied()
+                .unwrap_or_default()
+        });
+        Ok(&rows & within)
+    }
+
+    fn tags(&self, tester: &Tester, within: &BooleanBuffer) -> Selected {
+        if self.unit.is_empty(place::TAGS) {
+            return Ok(none(within));
+        }
+        let column = self.unit.column(place::TAGS)?;
+        let Column::Other(lists) = &*column else { return Ok(none(within)) };
+        let lists = lists.as_list::<i32>();
+        Ok(rows_where(within, |row| {
+            lists.is_valid(row)
+                && lists
+                    .value(row)
+                    .as_string::<i32>()
+                    .iter()
+                    .flatten()
+                    .any(|tag| tester.matches_text(tag))
+        }))
+    }
+
+    /// A text attribute; where a record does not have it, the member of `fields` with its name.
+    fn attribute(
+        &self,
+        attribute: TextAttribute,
+        tester: &Tester,
+        within: BooleanBuffer,
+    ) -> Selected {
+        let place = place::TEXTS + attribute as usize;
+        let always = attribute == TextAttribute::Service;
+        if always || self.unit.is_full(place) {
+            return self.strings(place, tester, within);
+        }
+        if self.unit.is_empty(place) {
+            return self.path(attribute.name(), tester, within);
+        }
+        let without = &within & &!&self.unit.column(place)?.valid();
+        let here = self.strings(place, tester, within)?;
+        Ok(&here | &self.path(attribute.name(), tester, without)?)
+    }
+
+    /// The rows whose string in a column passes.
+    fn strings(&self, place: usize, tester: &Tester, within: BooleanBuffer) -> Selected {
+        if self.unit.is_empty(place) {
+            return Ok(none(&within));
+        }
+        let mut within = within;
+        if let (Test::Compare(Comparison::Equal, text), true) = (&tester.test, is_filtered(place)) {
+            within = self.on_pages(within, &[value_key(text)])?;
+        }
+        self.texts(place, within, |column, within| {
+            if let Column::Dictionary(dictionary) = column {
+                return &dictionary.rows(|value| tester.matches_text(value)) & within;
+            }
+            if let (Some(found), Column::Text(strings)) = (tester.finder(), column) {
+                return &containing(strings, found) & within;
+            }
+            rows_where(within, |row| column.text(row).is_some_and(|text| tester.matches_text(text)))
+        })
+    }
+
+    /// Asks about a column of texts: as a whole, or only of a few rows.
+    fn texts(
+        &self,
+        place: usize,
+        within: BooleanBuffer,
+        ask: impl Fn(&Column, &BooleanBuffer) -> BooleanBuffer,
+    ) -> Selected {
+        let count = within.count_set_bits();
+        if count == 0 {
+            return Ok(within);
+        }
+        if count * FEW > within.len() || self.unit.cached(place).is_some() {
+            add(&self.reading.rows, within.len());
+            return Ok(ask(&*self.unit.column(place)?, &within));
+        }
+        add(&self.reading.rows, count);
+        let rows: Vec<u32> = places(&within);
+        let column = self.unit.column_at(place, &rows)?;
+        let passing = ask(&column, &BooleanBuffer::new_set(rows.len()));
+        Ok(scatter(within.len(), &rows, &passing))
+    }
+
+    /// The rows of `within` on pages that may hold all of some keys.
+    fn on_pages(&self, within: BooleanBuffer, keys: &[u64]) -> Selected {
+        if keys.is_empty() {
+            return Ok(within);
+        }
+        let Some(filters) = self.unit.filters()? else { return Ok(within) };
+        let pages: Vec<bool> =
+            (0..filters.len()).map(|page| may_hold(&filters, page, keys, &within)).collect();
+        add(&self.reading.pages_skipped, pages.iter().filter(|&&held| !held).count());
+        if !pages.contains(&true) {
+            return Ok(none(&within));
+        }
+        let held = BooleanBuffer::collect_bool(within.len(), |row| {
+            pages.get(row / PAGE_ROWS).copied().unwrap_or(true)
+        });
+        Ok(&held & &within)
+    }
+
+    fn message(&self, tester: &Tester, within: BooleanBuffer) -> Selected {
+        let Some(words) = tester.words() else {
+            return self.strings(place::MESSAGE, tester, within);
+        };
+        let templates = match self.unit.layout().template {
+            Some(place) => Some(self.unit.column(place)?),
+            None => None,
+        };
+        let (Some(Column::Dictionary(templates)), Test::Words { text, prefix }) =
+            (templates.as_deref(), &tester.test)
+        else {
+            return self.strings(place::MESSAGE, tester, within);
+        };
+        if text.contains(MARK) {
+            return self.strings(place::MESSAGE, tester, within);
+        }
+        let asked = Asked::new(text, *prefix)?;
+        let verdicts = asked.verdicts(templates, words);
+        let yes = &templates.rows_of(&verdicts.yes) & &within;
+        let perhaps = &templates.rows_of(&verdicts.perhaps) & &within;
+        let unknown = &templates.rows_of(&verdicts.unknown) & &within;
+        let perhaps = self.on_pages(perhaps, &asked.variable_keys)?;
+        let unknown = self.on_pages(unknown, &asked.keys)?;
+        let looked = self.strings(place::MESSAGE, tester, &perhaps | &unknown)?;
+        Ok(&yes | &looked)
+    }
+
+    fn template(&self, tester: &Tester, within: &BooleanBuffer) -> Selected {
+        if let Some(place) = self.unit.layout().template
+            && let Column::Dictionary(templates) = &*self.unit.column(place)?
+        {
+            let known = &templates.rows(|template| tester.matches_text(&shown(template))) & within;
+            let missing = templates.missing();
+            let unknown = rows_where(within, |row| templates.codes.get(row) == Some(&missing));
+            return Ok(&known | &self.templates_of(tester, unknown)?);
+        }
+        self.templates_of(tester, within.clone())
+    }
+
+    fn templates_of(&self, tester: &Tester, within: BooleanBuffer) -> Selected {
+        self.texts(place::MESSAGE, within, |column, within| {
+            rows_where(within, |row| {
+                column
+                    .text(row)
+                    .is_some_and(|text| tester.matches_text(&crate::template::template(text)))
+            })
+        })
+    }
+
+    /// The rows whose member of `fields` passes: of each record the one that [`Object::get`] finds.
+    fn path(&self, path: &str, tester: &Tester, within: BooleanBuffer) -> Selected {
+        let mut found = none(&within);
+        let mut left = within;
+        if let Some(contested) = Contested::of(self.unit, path, &left)? {
+            let (rows, texts) = (&contested.rows, contested.texts());
+            let all = BooleanBuffer::new_set(rows.len());
+            add(&self.reading.rows, rows.len());
+            found = scatter(left.len(), rows, &having(texts, path, tester, &all));
+            left = &left & &!&scatter(left.len(), rows, &all);
+        }
+        for (column, place) in columns_of(self.unit, path) {
+            if self.unit.is_empty(place) {
+                continue;
+            }
+            found = &found | &self.member(column, place, tester, left.clone())?;
+            if self.unit.is_full(place) {
+                return Ok(found);
+            }
+            left = &left & &!&self.unit.column(place)?.valid();
+        }
+        if rest_may_have(self.unit, path) {
+            found = &found | &self.objects(place::FIELDS, path, tester, left)?;
+        }
+        Ok(found)
+    }
+
+    fn member(
+        &self,
+        field: &FieldColumn,
+        place: usize,
+        tester: &Tester,
+        within: BooleanBuffer,
+    ) -> Selected {
+        if field.kind == Kind::String {
+            return self.strings(place, tester, within);
+        }
+        let column = self.unit.column(place)?;
+        Ok(match &*column {
+            Column::Int(array) => {
+                let values = array.values();
+                let passes = tester.int_test();
+                let rows = BooleanBuffer::collect_bool(within.len(), |row| {
+                    values.get(row).is_some_and(|&value| passes.holds(value))
+                });
+                &(&rows & &column.valid()) & &within
+            }
+            Column::Float(array) => {
+                let mut text = zmij::Buffer::new();
+                let compared = tester.compared_float();
+                rows_where(&within, |row| {
+                    array.is_valid(row)
+                        && match compared {
+                            Some((comparison, wanted)) => array
+                                .value(row)
+                                .partial_cmp(&wanted)
+                                .is_some_and(|order| comparison.holds(order)),
+                            None => tester.matches(&Scalar::Number(text.format(array.value(row)))),
+                        }
+                })
+            }
+            Column::Bool(array) => {
+                let table = [false, true].map(|value| tester.matches(&Scalar::Bool(value)));
+                let [no, yes] = table;
+                rows_where(&within, |row| {
+                    array.is_valid(row) && if array.value(row) { yes } else { no }
+                })
+            }
+            _ => none(&within),
+        })
+    }
+
+    /// The rows with an object in which the member passes.
+    fn objects(
+        &self,
+        place: usize,
+        path: &str,
+        tester: &Tester,
+        within: BooleanBuffer,
+    ) -> Selected {
+        if self.unit.is_empty(place) {
+            return Ok(none(&within));
+        }
+        self.texts(place, within, |column, within| {
+            rows_where(within, |row| column.text(row).is_some_and(|text| has(text, path, tester)))
+        })
+    }
+}
+
+/// The columns of a unit that hold the member with this path, the one that goes before the others first.
+pub(crate) fn columns_of<'a>(unit: &'a Unit, path: &str) -> Vec<(&'a FieldColumn, usize)> {
+    let fields = unit.layout().fields.iter().filter(|(column, _)| column.dotted() == path);
+    let mut fields: Vec<_> = fields.map(|(column, place)| (column, *place)).collect();
+    fields.sort_by_key(|(column, _)| -> Vec<Reverse<usize>> {
+        column.path.iter().map(|key| Reverse(key.len())).collect()
+    });
+    fields
+}
+
+/// Whether what is in no column may have a member with this path.
+pub(crate) fn rest_may_have(unit: &Unit, path: &str) -> bool {
+    if unit.is_empty(place::FIELDS) {
+        return false;
+    }
+    let keys = unit.layout().rest_keys.as_ref();
+    keys.is_none_or(|keys| keys.iter().any(|key| leads_to(key, path)))
+}
+
+/// Whether an object has a member that passes.
+fn has(object: &str, path: &str, tester: &Tester) -> bool {
+    Object::from_normalised(object).get(path).is_some_and(|value| tester.matches(&value))
+}
+
+fn having(
+    objects: &StringArray,
+    path: &str,
+    tester: &Tester,
+    within: &BooleanBuffer,
+) -> BooleanBuffer {
+    rows_where(within, |row| objects.is_valid(row) && has(objects.value(row), path, tester))
+}
+
+fn is_filtered(place: usize) -> bool {
+    FILTERED.iter().any(|&attribute| place::TEXTS + attribute as usize == place)
+}
+
+fn may_hold(filters: &PageFilters, page: usize, keys: &[u64], within: &BooleanBuffer) -> bool {
+    let start = page * PAGE_ROWS;
+    let rows = PAGE_ROWS.min(within.len().saturating_sub(start));
+    within.slice(start.min(within.len()), rows).count_set_bits() > 0 && filters.may_hold(page, keys)
+}
+
+/// How much work a condition is, cheapest first.
+fn cost(node: &Node) -> u32 {
+    match node {
+        Node::All => 0,
+        Node::Is(tester) => match (&tester.field, &tester.test) {
+            (Field::Level | Field::SeverityNumber | Field::Time, _) => 1,
+            (Field::Text(TextAttribute::Message), _) if tester.words().is_none() => 9,
+            (Field::Words | Field::Text(TextAttribute::Message), _) => 4,
+            (Field::Text(attribute), Test::Compare(Comparison::Equal, _))
+                if FILTERED.contains(attribute) =>
+            {
+                2
+            }
+            (Field::Text(_) | Field::StepIndex, _) => 3,
+            (Field::Path(_) | Field::Tags | Field::Template, _) => 5,
+            (Field::Exception(_), _) => 9,
+        },
+        Node::Not(part) => cost(part) + 1,
+        Node::And(parts) => parts.iter().map(cost).min().unwrap_or_default() + 1,
+        Node::Or(parts) => parts.iter().map(cost).max().unwrap_or_default() + 1,
+    }
+}
+
+/// Words that are looked for, as far as templates can tell.
+struct Asked {
+    /// The words with marks for those that no template has; `None` if there are none of these.
+    marked: Option<Words>,
+    /// The last word may be the start of one with a digit.
+    started: Option<Words>,
+    /// Keys of the words with digits, each of which a page must have.
+    variable_keys: Vec<u64>,
+    /// Keys of all words.
+    keys: Vec<u64>,
+}
+
+struct Verdicts {
+    yes: Vec<bool>,
+    perhaps: Vec<bool>,
+    unknown: Vec<bool>,
+}
+
+impl Asked {
+    fn new(text: &str, prefix: bool) -> Result<Self, QueryError> {
+        let all: Vec<&str> = words(text).collect();
+        let Some((last, before)) = all.split_last() else {
+            return Ok(Self {
+                marked: None,
+                started: None,
+                variable_keys: Vec::new(),
+                keys: Vec::new(),
+            });
+        };
+        let mark = MARK.to_string();
+        let marks = |words: &[&str]| -> Vec<String> {
+            words
+                .iter()
+                .map(|word| if is_variable(word) { mark.clone() } else { (*word).to_owned() })
+                .collect()
+        };
+        let compiled = |words: Vec<String>, prefix| {
+            Words::new(&words.join(" "), prefix)
+                .map_err(|error| QueryError::Invalid(error.to_string()))
+        };
+        let whole: &[&str] = if prefix { before } else { &all };
+        // A mark stands for a whole word.
+        let goes_on = prefix && !is_variable(last);
+        let marked = all
+            .iter()
+            .any(|word| is_variable(word))
+            .then(|| compiled(marks(&all), goes_on))
+            .transpose()?;
+        let started = goes_on
+            .then(|| {
+                let mut words = marks(before);
+                words.push(mark.clone());
+                compiled(words, false)
+            })
+            .transpose()?;
+        Ok(Self {
+            marked,
+            started,
+            variable_keys: whole
+                .iter()
+                .filter(|word| is_variable(word))
+                .map(|word| word_key(word))
+                .collect(),
+            keys: whole.iter().map(|word| word_key(word)).collect(),
+        })
+    }
+
+    /// For each template, and for a message without one, whether the words stand in its messages.
+    fn verdicts(&self, templates: &Dictionary, words: &Words) -> Verdicts {
+        let count = templates.values.len();
+        let no = vec![false; count + 1];
+        let mut verdicts = Verdicts { yes: no.clone(), perhaps: no.clone(), unknown: no };
+        for (place, template) in templates.values.iter().enumerate() {
+            let template = template.unwrap_or_default();
+            let (yes, perhaps) = match &self.marked {
+                Some(marked) => {
+                    let started =
+                        self.started.as_ref().is_some_and(|started| started.stand_in(template));
+                    (false, started || marked.stand_in(template))
+                }
+                None if words.stand_in(template) => (true, false),
+                None => {
+                    (false, self.started.as_ref().is_some_and(|started| started.stand_in(template)))
+                }
+            };
+            if let (Some(of_yes), Some(of_perhaps)) =
+                (verdicts.yes.get_mut(place), verdicts.perhaps.get_mut(place))
+            {
+                *of_yes = yes;
+                *of_perhaps = perhaps;
+            }
+        }
+        if let Some(last) = verdicts.unknown.last_mut() {
+            *last = true;
+        }
+        verdicts
+    }
+}
+
+pub(crate) fn none(of: &BooleanBuffer) -> BooleanBuffer {
+    BooleanBuffer::new_unset(of.len())
+}
+
+/// The places of the rows, ascending.
+pub(crate) fn places(rows: &BooleanBuffer) -> Vec<u32> {
+    rows.set_indices().filter_map(|row| u32::try_from(row).ok()).collect()
+}
+
+/// The rows of `within` for which something holds.
+fn rows_where(within: &BooleanBuffer, mut holds: impl FnMut(usize) -> bool) -> BooleanBuffer {
+    let mut rows = arrow::array::BooleanBufferBuilder::new(within.len());
+    rows.append_n(within.len(), false);
+    for row in within.set_indices() {
+        if holds(row) {
+            rows.set_bit(row, true);
+        }
+    }
+    rows.finish()
+}
+
+fn scatter(len: usize, rows: &[u32], passing: &BooleanBuffer) -> BooleanBuffer {
+    let mut all = arrow::array::BooleanBufferBuilder::new(len);
+    all.append_n(len, false);
+    for place in passing.set_indices() {
+        if let Some(&row) = rows.get(place) {
+            all.set_bit(row as usize, true);
+        }
+    }
+    all.finish()
+}
+
+/// The rows whose string contains a text: looked for in all strings at once, which lie one behind the other.
+fn containing(strings: &StringArray, finder: &memchr::memmem::Finder<'_>) -> BooleanBuffer {
+    let mut rows = arrow::array::BooleanBufferBuilder::new(strings.len());
+    rows.append_n(strings.len(), false);
+    let (offsets, data) = (strings.value_offsets(), strings.value_data());
+    let width = finder.needle().len();
+    let mut row = 0;
+    let end_of = |row: usize| {
+        offsets.get(row + 1).map_or(usize::MAX, |&end| usize::try_from(end).unwrap_or_default())
+    };
+    let mut from = offsets.first().map_or(0, |&start| usize::try_from(start).unwrap_or_default());
+    while let Some(found) = data.get(from..).and_then(|rest| finder.find(rest)) {
+        let at = from + found;
+        // Rows ahead of the place hold nothing; there are few jumps where there are few places.
+        row = advance(offsets, row, at);
+        if row >= strings.len() {
+            break;
+        }
+        if at + width <= end_of(row) {
+            if strings.is_valid(row) {
+                rows.set_bit(row, true);
+            }
+            from = end_of(row);
+        } else {
+            from = at + 1;
+        }
+    }
+    rows.finish()
+}
+
+/// The row, from `row` on, in which the byte at `at` is.
+fn advance(offsets: &[i32], row: usize, at: usize) -> usize {
+    let behind = offsets.get(row + 1..).unwrap_or_default();
+    row + behind.partition_point(|&end| usize::try_from(end).unwrap_or_default() <= at)
+}
