@@ -70,8 +70,9 @@ pub(crate) async fn read(
         return Err(too_large(bytes_max));
     }
     let mut received = Received::empty(budget);
-    received.share.expect(length.unwrap_or_default()).await?;
-    received.cover(0, length).await?;
+    let expected = length.unwrap_or_default();
+    received.share.expect(expected).await?;
+    received.cover(expected.min(BODY_STEP_BYTES), length).await?;
     let mut body = body.into_data_stream();
     let mut deadline = Instant::now() + BODY_PAUSE_MAX;
     while let Some(part) = timeout_at(deadline, body.next()).await.map_err(|_| too_slow())? {
@@ -83,7 +84,7 @@ pub(crate) async fn read(
         }
         let asked = Instant::now();
         received.cover(size, length).await?;
-        received.expect(length.unwrap_or_default())?;
+        received.expect(expected)?;
         received.bytes.extend_from_slice(&part);
         // While it waited for us it could not send.
         deadline = (deadline + asked.elapsed() + time_for(part.len()))

@@ -55,8 +55,9 @@ pub(crate) const LINGER_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// ... and so many bytes: four times the largest body.
 pub(crate) const LINGER_BYTES_MAX: usize = 256 << 20;
 
-/// Steps in which a body gets memory, in bytes.
-pub(crate) const BODY_STEP_BYTES: usize = 256 << 10;
+/// Steps in which a body gets memory, in bytes; the first before it is read, as far as it tells its length. What SDKs
+/// send is smaller, so such bodies queue for their turn, and never stand half read in each other's way.
+pub(crate) const BODY_STEP_BYTES: usize = 2 << 20;
 
 /// How long a body waits for its next step before it is told to come back.
 pub(crate) const BODY_WAIT: Duration = Duration::from_secs(5);
