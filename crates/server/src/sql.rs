@@ -69,10 +69,19 @@ pub(crate) async fn query(
         ApiError::body(format!("{error}, expected {{\"sql\":\"SELECT count(*) FROM logs\"}}"))
     })?;
     let limits = question.limits()?;
-    let (sql, project) = (Arc::clone(&app.sql), caller.project.clone());
+    let (sql, store) = (Arc::clone(&app.sql), Arc::clone(&app.store));
+    let project = caller.project.clone();
     let answered = app.queries.run_within(QUERY_TIME_MAX, async move {
-        let answer = sql.query(&project, &question.sql, limits).await?;
-        written(&answer).map_err(|error| ApiError::internal(format!("write the rows: {error}")))
+        loop {
+            let known = store.damaged(&project).len();
+            let answer = sql.query(&project, &question.sql, limits).await;
+            let damaged = store.damaged(&project);
+            // Ends: each round finds one more damaged segment.
+            if answer.is_ok() || damaged.len() <= known {
+                return written(&answer?, &damaged)
+                    .map_err(|error| ApiError::internal(format!("write the rows: {error}")));
+            }
+        }
     });
     Ok(([(CONTENT_TYPE, "application/json")], answered.await?).into_response())
 }
@@ -98,7 +107,7 @@ impl From<SqlError> for ApiError {
 }
 
 /// `{"columns":[{"name","type"}],"rows":[[…]],"truncated"}`
-fn written(answer: &SqlAnswer) -> Result<Vec<u8>, ArrowError> {
+fn written(answer: &SqlAnswer, damaged: &[String]) -> Result<Vec<u8>, ArrowError> {
     let mut head = String::from("{\"columns\":[");
     for (place, field) in answer.schema.fields().iter().enumerate() {
         head.push_str(if place > 0 { ",{\"name\":" } else { "{\"name\":" });
@@ -114,9 +123,13 @@ fn written(answer: &SqlAnswer) -> Result<Vec<u8>, ArrowError> {
     for batch in &answer.batches {
         write_rows(&mut out, batch, &options, start)?;
     }
-    let end: &[u8] =
-        if answer.truncated { b"],\"truncated\":true}" } else { b"],\"truncated\":false}" };
-    out.extend_from_slice(end);
+    let mut end = format!("],\"truncated\":{}", answer.truncated);
+    if !damaged.is_empty() {
+        end.push_str(",\"damaged\":");
+        end.push_str(&serde_json::Value::from(damaged.to_vec()).to_string());
+    }
+    end.push('}');
+    out.extend_from_slice(end.as_bytes());
     Ok(out)
 }
 
@@ -221,7 +234,7 @@ mod tests {
         let arrays = columns.into_iter().map(|(_, array)| array).collect();
         let batch = RecordBatch::try_new(Arc::clone(&schema), arrays).unwrap();
         let batches = vec![batch.slice(0, 1), batch.slice(1, 1)];
-        let out = written(&SqlAnswer { schema, batches, truncated: true }).unwrap();
+        let out = written(&SqlAnswer { schema, batches, truncated: true }, &[]).unwrap();
         let read: Value = serde_json::from_slice(&out).unwrap();
         let types: Vec<_> =
             read["columns"].as_array().unwrap().iter().map(|c| &c["type"]).collect();

@@ -86,3 +86,11 @@ pub(crate) const MAINTENANCE_TICK: Duration = Duration::from_secs(5);
 
 /// How often the retention of the projects is applied.
 pub(crate) const CLEAN_UP_EVERY: Duration = Duration::from_secs(60);
+
+/// Rows of an answer are cut off when they have this size, in bytes of Arrow memory: a thousand of the largest records
+/// would be a gigabyte.
+pub(crate) const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// So many rows of an answer are read before it is known how large they are; more than a page mostly has, and 128 MiB at
+/// the worst.
+pub(crate) const ANSWER_ROWS_FIRST: usize = 128;

@@ -6,7 +6,7 @@ use std::{cmp::Ordering, sync::Arc};
 use arrow::{
     array::{AsArray, RecordBatch},
     buffer::BooleanBuffer,
-    compute::interleave_record_batch,
+    compute::{self, interleave_record_batch},
     datatypes::{TimestampNanosecondType, UInt64Type},
 };
 use millpond_query::{Field, TimeRange};
@@ -16,6 +16,7 @@ use crate::{
     cache::Cache,
     columns::Column,
     engine::Snapshot,
+    limits::{ANSWER_BYTES_MAX, ANSWER_ROWS_FIRST},
     matches::Node,
     parallel::{self, Cancelled},
     schema::{place, schema},
@@ -141,8 +142,8 @@ pub(crate) fn find(
         start = end;
         wave *= 2;
     }
-    let rows = materialise(&units.units, &kept, cancelled)?;
-    Ok(Answer { rows, explain: reading.explain(&units), damaged: units.damaged })
+    let (rows, cut) = read(&units.units, &kept, cancelled)?;
+    Ok(Answer { rows, explain: reading.explain(&units), damaged: units.damaged, cut })
 }
 
 struct Search<'a> {
@@ -247,7 +248,32 @@ pub(crate) fn within(unit: &Unit, range: TimeRange) -> Result<BooleanBuffer, Que
     }))
 }
 
-/// Reads all columns of the kept rows, in their order.
+/// Reads all columns of the kept rows, in their order, until they are too large; then the rest is cut off.
+fn read(
+    units: &[Unit],
+    kept: &[Candidate],
+    cancelled: &Cancelled,
+) -> Result<(RecordBatch, bool), QueryError> {
+    let mut parts: Vec<RecordBatch> = Vec::new();
+    let (mut read, mut bytes, mut next) = (0, 0, ANSWER_ROWS_FIRST);
+    while read < kept.len() && bytes < ANSWER_BYTES_MAX {
+        let end = (read + next).min(kept.len());
+        let rows = materialise(units, kept.get(read..end).unwrap_or_default(), cancelled)?;
+        read = end;
+        bytes += rows.get_array_memory_size();
+        // As many as may be expected to fit, from how large the ones before were.
+        next = (ANSWER_BYTES_MAX.saturating_sub(bytes) / (bytes / read.max(1)).max(1)).max(1);
+        parts.push(rows);
+    }
+    let rows = match parts.as_slice() {
+        [] => RecordBatch::new_empty(Arc::clone(schema())),
+        [only] => only.clone(),
+        _ => compute::concat_batches(schema(), &parts)?,
+    };
+    Ok((rows, read < kept.len()))
+}
+
+/// Reads all columns of some rows, in their order.
 fn materialise(
     units: &[Unit],
     kept: &[Candidate],

@@ -100,6 +100,12 @@ impl Store for EmbeddedStore {
         Ok(futures::stream::iter(pieces).buffered(workers).boxed())
     }
 
+    fn damaged(&self, project: &Project) -> Vec<String> {
+        let segments = self.snapshot(project).segments;
+        let known = segments.iter().filter_map(|segment| Some((segment, segment.known_damage()?)));
+        known.map(|(segment, reason)| format!("{}: {reason}", segment.entry.file)).collect()
+    }
+
     fn stored(&self) -> watch::Receiver<u64> {
         self.shared.stored.subscribe()
     }

@@ -52,6 +52,13 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// The query could not be run.
     async fn scan(&self, project: &Project, request: &Scan) -> Result<Scanned, QueryError>;
 
+    /// The segments of a project that turned out to be damaged, each with the reason. A scan leaves them out; one during
+    /// which a segment turns out to be damaged fails, and may be repeated.
+    fn damaged(&self, project: &Project) -> Vec<String> {
+        let _ = project;
+        Vec::new()
+    }
+
     /// Tells the sequence behind the last stored record, each time that it changes.
     fn stored(&self) -> watch::Receiver<u64>;
 
@@ -210,6 +217,9 @@ pub struct Answer {
     pub rows: RecordBatch,
     /// Segments that should have been read and are damaged, each with the reason. Empty when the answer is whole.
     pub damaged: Vec<String>,
+    /// Rows are missing at the end, because of their size: an answer has at most some 64 MiB, and always one row. Ask
+    /// again behind the last one.
+    pub cut: bool,
     /// How it was found.
     pub explain: Explain,
 }

@@ -110,8 +110,8 @@ pub(crate) async fn context(
     body.push_str(",\"after\":");
     write_records(&mut body, records(&newer.rows).take(after), &[]);
     let mut members = vec![
-        ("has_more_before", (older.rows.num_rows() > before).into()),
-        ("has_more_after", (newer.rows.num_rows() > after).into()),
+        ("has_more_before", (older.cut || older.rows.num_rows() > before).into()),
+        ("has_more_after", (newer.cut || newer.rows.num_rows() > after).into()),
     ];
     let mut damaged = [older.damaged, newer.damaged].concat();
     damaged.sort();

@@ -56,7 +56,7 @@ pub(crate) async fn flow(
         ("summary", summary.json()),
         ("missing_steps", missing.into()),
         ("missing_steps_count", missing_count.into()),
-        ("has_more", (answer.rows.num_rows() > FLOW_RECORDS_MAX).into()),
+        ("has_more", (answer.cut || answer.rows.num_rows() > FLOW_RECORDS_MAX).into()),
     ];
     if !answer.damaged.is_empty() {
         members.push(("damaged", answer.damaged.clone().into()));

@@ -169,7 +169,12 @@ impl Search {
         let found = answer.rows.num_rows();
         let rows = found.saturating_sub(self.offset).min(limit);
         answer.rows = answer.rows.slice(found.min(self.offset), rows);
-        let beyond = found > self.offset + limit;
+        if answer.cut && rows == 0 {
+            let message =
+                "offset: the records before it are too large to count, expected a `cursor`";
+            return Err(QueryError::Invalid(message.to_owned()));
+        }
+        let beyond = answer.cut || found > self.offset + limit;
         let total = match self.total {
             None => None,
             Some(_) if self.place.is_none() && !beyond => Some(Total::Exact(found)),

@@ -205,7 +205,7 @@ impl Reader {
             }
             match self.read(last, page_records).await {
                 Ok(page) => {
-                    let whole = page.count < page_records;
+                    let whole = page.whole;
                     page_records = page.next_page;
                     self.take(page.batches, whole.then_some(newest));
                     if whole {
@@ -230,7 +230,8 @@ impl Reader {
             let count = answer.rows.num_rows();
             let batches = Batch::split(&answer.rows, bounds.batch_bytes);
             let bytes = batches.iter().map(Batch::json_bytes).sum();
-            Ok::<_, QueryError>(Page { count, next_page: bounds.next_page(count, bytes), batches })
+            let whole = count < limit && !answer.cut;
+            Ok::<_, QueryError>(Page { whole, next_page: bounds.next_page(count, bytes), batches })
         });
         let read = reading.await.map_err(|error| error.to_string())?;
         read.map_err(|error| error.to_string())
@@ -253,7 +254,8 @@ impl Reader {
 
 /// What one read gave.
 struct Page {
-    count: usize,
+    /// There was no more.
+    whole: bool,
     next_page: usize,
     batches: Vec<Batch>,
 }

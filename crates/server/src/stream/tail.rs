@@ -227,7 +227,7 @@ impl Tail {
         let selection = self.selector.selected(&answer.rows);
         let last = self.position.last;
         self.position.last = selection.last_id().unwrap_or(last);
-        if count < reading.limit {
+        if count < reading.limit && !answer.cut {
             // Everything up to there was looked at, whether it passed the filter or belongs to another project.
             self.position.last = self.position.last.max(reading.newest);
         }

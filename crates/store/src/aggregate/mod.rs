@@ -60,7 +60,7 @@ pub(crate) fn aggregate(
         reserved.set(whole.bytes())?;
     }
     let rows = table::table(whole, request, seconds)?;
-    Ok(Answer { rows, explain: reading.explain(&units), damaged: units.damaged })
+    Ok(Answer { rows, explain: reading.explain(&units), damaged: units.damaged, cut: false })
 }
 
 struct Counting<'a> {
