@@ -30,7 +30,7 @@ const STEPS: &[Step] = &[
     Step { name: "docs", title: "Documentation", needs: &[], run: document },
     Step { name: "layers", title: "Dependencies point down", needs: &[], run: layers::check },
     Step { name: "deny", title: "Licences, bans, sources", needs: &[], run: deny },
-    Step { name: "python", title: "Python package", needs: &[], run: python::check },
+    Step { name: "python", title: "Python package", needs: &["build"], run: python::check },
     Step { name: "system", title: "Whole system", needs: &["build"], run: system },
     Step { name: "demo", title: "Demo", needs: &["build", "python"], run: demo },
 ];
