@@ -314,8 +314,10 @@ fn column_subject(name: &str, schema: &Schema) -> Option<Subject> {
         _ => {
             let field = Field::Path(name.strip_prefix("fields.")?.to_owned());
             let kind = match schema.field_with_name(name).ok()?.data_type() {
-                DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Kind::Member,
-                DataType::Dictionary(..) => Kind::Member,
+                DataType::Utf8
+                | DataType::LargeUtf8
+                | DataType::Utf8View
+                | DataType::Dictionary(..) => Kind::Member,
                 DataType::Float32 | DataType::Float64 => Kind::Float,
                 whole if whole.is_integer() => Kind::Integer,
                 _ => return None,
