@@ -20,7 +20,7 @@ fn many(count: usize) -> Vec<String> {
 async fn what_needs_too_much_memory_is_told_so_and_leaves_room_for_others() {
     let store = Watched::new(false);
     append(&store, &project(), &many(20_000)).await;
-    let limit_bytes = 1 << 20;
+    let limit_bytes = 512 << 10;
     let sql = Sql::new(Arc::clone(&store) as Arc<dyn Store>, limit_bytes).unwrap();
     for statement in [
         "SELECT message, count(*) FROM logs GROUP BY message",
@@ -31,11 +31,11 @@ async fn what_needs_too_much_memory_is_told_so_and_leaves_room_for_others() {
     ] {
         let error = refused(&sql, statement).await;
         assert!(
-            matches!(error, SqlError::OutOfMemory { limit_bytes: 1_048_576 }),
+            matches!(error, SqlError::OutOfMemory { limit_bytes: 524_288 }),
             "{statement}: {error:?}"
         );
         assert!(
-            error.to_string().contains("1048576 bytes") && error.to_string().contains("expected")
+            error.to_string().contains("524288 bytes") && error.to_string().contains("expected")
         );
     }
     assert_eq!(rows(&sql, "SELECT count(*) FROM logs WHERE level = 'info'").await, ["20000"]);
