@@ -2,7 +2,6 @@
 
 mod administrator;
 mod allocator;
-mod bytes;
 mod data;
 mod key;
 mod project;

@@ -6,13 +6,13 @@ use std::{
     path::PathBuf,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use millpond_server::{Config, MEMORY_BYTES_MIN, Server};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::{filter::LevelFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
-use crate::{allocator, bytes};
+use crate::{allocator, size::bytes};
 
 /// Raised when a file would grow over the process's limit; by default it kills.
 const SIGXFSZ: i32 = 25;
@@ -26,17 +26,17 @@ pub(crate) struct Arguments {
     #[arg(long, env = "MILLPOND_ADDRESS", default_value_t = SocketAddr::from(([127, 0, 0, 1], millpond_wire::PORT)))]
     address: SocketAddr,
     /// What the process may hold in memory: bytes, or a number with a unit such as 512MiB or 4GiB.
-    #[arg(long, env = "MILLPOND_MEMORY", value_name = "BYTES", default_value = "512MiB", value_parser = memory)]
+    #[arg(long, env = "MILLPOND_MEMORY", value_name = "BYTES", default_value = "640MiB", value_parser = memory)]
     memory: u64,
     /// Free room on the disk below which no more records are taken; by default as much as half of the store's memory.
-    #[arg(long, env = "MILLPOND_DISK_RESERVE", value_name = "BYTES", value_parser = bytes::parse)]
+    #[arg(long, env = "MILLPOND_DISK_RESERVE", value_name = "BYTES", value_parser = bytes::<u64>)]
     disk_reserve: Option<u64>,
 }
 
-fn memory(text: &str) -> Result<u64, String> {
-    let bytes = bytes::parse(text)?;
+fn memory(text: &str) -> Result<u64> {
+    let bytes = bytes::<u64>(text)?;
     if bytes < MEMORY_BYTES_MIN as u64 {
-        return Err(format!("expected at least {}MiB", MEMORY_BYTES_MIN >> 20));
+        bail!("expected at least {}MiB", MEMORY_BYTES_MIN >> 20);
     }
     Ok(bytes)
 }

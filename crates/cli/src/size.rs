@@ -5,7 +5,7 @@ use std::str::FromStr;
 use anyhow::{Result, anyhow, bail};
 use millpond_query::Interval;
 
-const UNITS: [(&str, u64); 9] = [
+const UNITS: [(&str, u64); 10] = [
     ("", 1),
     ("B", 1),
     ("kB", 1_000),
@@ -15,6 +15,7 @@ const UNITS: [(&str, u64); 9] = [
     ("KiB", 1 << 10),
     ("MiB", 1 << 20),
     ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
 ];
 
 /// A value to set, or `none` to have none.
@@ -64,7 +65,9 @@ mod tests {
 
     #[test]
     fn a_size_has_a_unit_or_none() {
-        for (text, expected) in [("5", 5), ("10GB", 10_000_000_000), ("2 mib", 2 << 20), ("0", 0)] {
+        for (text, expected) in
+            [("5", 5), ("10GB", 10_000_000_000), ("2 mib", 2 << 20), ("1TiB", 1 << 40), ("0", 0)]
+        {
             assert_eq!(bytes::<u64>(text).unwrap(), expected, "{text}");
         }
         for wrong in ["", "GB", "-1", "1.5GB", "1XB", "99999999999TB"] {

@@ -40,7 +40,7 @@ use axum::{
     http::StatusCode,
     response::IntoResponse,
 };
-use millpond_sql::{MEMORY_BYTES as SQL_MEMORY_BYTES, Sql, SqlError};
+use millpond_sql::{Sql, SqlError};
 use millpond_store::{EmbeddedStore, OpenError, Options, Recovery, Store};
 use serde_json::json;
 use tokio::{
@@ -173,7 +173,7 @@ impl Server {
         let store = Arc::clone(&engine) as Arc<dyn Store>;
         let app = App {
             hubs: Arc::new(Hubs::new(Arc::clone(&store), Bounds::default())),
-            sql: Arc::new(Sql::new(Arc::clone(&store), SQL_MEMORY_BYTES)?),
+            sql: Arc::new(Sql::new(Arc::clone(&store), shares.sql)?),
             store,
             keys: Arc::new(Keys::new(administration.keys().clone())),
             usage: Arc::new(Usage::open(&config.data_directory)),

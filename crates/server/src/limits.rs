@@ -6,7 +6,7 @@ use millpond_record::limits::FLOW_NAME_CHARACTERS_MAX;
 
 /// What the process may hold in memory unless told otherwise, in bytes. A small machine has it to spare, and it takes
 /// the largest body; see the module `memory` for who gets what.
-pub const MEMORY_BYTES: usize = 512 << 20;
+pub const MEMORY_BYTES: usize = 640 << 20;
 
 /// The least that `Config::memory_bytes` may be: below, the shares are too small for bodies of a few megabytes.
 pub const MEMORY_BYTES_MIN: usize = 128 << 20;

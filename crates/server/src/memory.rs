@@ -3,7 +3,8 @@
 //! Some is needed before the first request: code, stacks, the allocator's own. Of the rest, in 32nds:
 //!
 //! ```text
-//! 15  store         hot rows, queries, caches: `millpond_store::Options`
+//! 13  store         hot rows, queries, caches: `millpond_store::Options`
+//!  2  sql           what statements sort and group
 //!  8  decoding      records that are made of large bodies, until the store has them
 //!  1  decoding      the same for small bodies, which then never wait for large ones
 //!  6  bodies        bytes that arrived, as they were sent and decompressed
@@ -18,6 +19,7 @@ use crate::limits::{CONNECTION_BYTES, CONNECTIONS_MAX, MEMORY_BYTES_MIN, PROCESS
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shares {
     pub(crate) store: usize,
+    pub(crate) sql: usize,
     pub(crate) decoding_large: usize,
     pub(crate) decoding_small: usize,
     pub(crate) bodies: usize,
@@ -35,7 +37,8 @@ impl Shares {
         let share = |parts: usize| (rest / 32 * parts).min(u32::MAX as usize);
         let (bodies, decoding_large) = (share(6), share(8));
         Self {
-            store: rest / 32 * 15,
+            store: rest / 32 * 13,
+            sql: share(2),
             decoding_large,
             decoding_small: share(1),
             bodies,
@@ -57,7 +60,8 @@ mod tests {
             let shares = Shares::of(memory_bytes);
             let decoding = shares.decoding_large + shares.decoding_small;
             let connections = shares.connections * CONNECTION_BYTES;
-            let sum = PROCESS_BYTES + shares.store + decoding + shares.bodies + connections;
+            let queried = shares.store + shares.sql;
+            let sum = PROCESS_BYTES + queried + decoding + shares.bodies + connections;
             assert!(sum <= memory_bytes.max(MEMORY_BYTES_MIN), "{memory_bytes}: {shares:?}");
         }
     }

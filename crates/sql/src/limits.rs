@@ -9,8 +9,8 @@ pub const SQL_BYTES_MAX: usize = 64 << 10;
 /// deep, which planning copies and drops level by level.
 pub(crate) const TOKENS_MAX: usize = 4096;
 
-/// The stack that a thread needs which answers statements, in bytes: half of [`TOKENS_MAX`] levels of up to 8 KiB each
-/// in a build without optimization. Only what is used takes memory.
+/// The stack that a thread needs which answers statements, in bytes: a tree of 2048 levels, up to 8 KiB each in a
+/// build without optimization. Only what is used takes memory.
 pub const STACK_BYTES_MIN: usize = 16 << 20;
 
 /// How deep parentheses, subqueries and the like may stand in each other.

@@ -17,7 +17,7 @@ pub(crate) const HOT_SHARE: usize = 2;
 
 /// Hot rows of a project are written to a segment when they fill a row group, or one part in so many of what hot rows
 /// may take...
-pub(crate) const FLUSH_SHARE: usize = 3;
+pub(crate) const FLUSH_SHARE: usize = 2;
 
 /// ... or from this age of its oldest hot row on.
 pub(crate) const FLUSH_AGE: Duration = Duration::from_secs(300);
