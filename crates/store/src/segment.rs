@@ -121,6 +121,8 @@ pub(crate) struct Segment {
     pub(crate) id: u64,
     pub(crate) entry: SegmentEntry,
     path: PathBuf,
+    /// What its rows take in memory, in bytes; 0 if that is not known yet.
+    decoded_bytes: AtomicU64,
     /// Set by the first read.
     opened: Mutex<Opened>,
 }
@@ -132,7 +134,24 @@ impl Segment {
     pub(crate) fn new(directory: &Path, entry: SegmentEntry) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Self { id, path: directory.join(&entry.file), entry, opened: Mutex::default() }
+        let decoded_bytes = AtomicU64::new(entry.decoded_bytes);
+        Self {
+            id,
+            path: directory.join(&entry.file),
+            decoded_bytes,
+            entry,
+            opened: Mutex::default(),
+        }
+    }
+
+    /// What its rows take in memory, in bytes; 0 if that is not known yet.
+    pub(crate) fn decoded_bytes(&self) -> u64 {
+        self.decoded_bytes.load(Ordering::Relaxed)
+    }
+
+    /// All rows have been read and take so many bytes.
+    pub(crate) fn learn_decoded_bytes(&self, bytes: u64) {
+        self.decoded_bytes.store(bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn time_min(&self) -> Timestamp {

@@ -11,8 +11,11 @@ use arrow::{array::RecordBatch, compute, error::ArrowError};
 use super::{Shared, change::Change, lock};
 use crate::{
     Project,
-    limits::{MERGE_BYTES, MERGE_SEGMENTS, ROW_GROUP_ROWS, SEGMENT_FULL_BYTES, SEGMENT_FULL_ROWS},
-    manifest::SegmentEntry,
+    limits::{
+        MERGE_BYTES, MERGE_SEGMENTS, ROW_GROUP_ROWS, SEGMENT_FULL_BYTES,
+        SEGMENT_FULL_DECODED_BYTES, SEGMENT_FULL_ROWS,
+    },
+    manifest::{SegmentEntry, decoded_bytes},
     schema::schema,
     segment::{self, Segment, SegmentError},
 };
@@ -69,10 +72,11 @@ impl Shared {
         let least = if when == When::Tiered { MERGE_SEGMENTS } else { 2 };
         let (key, mut segments) = days.into_iter().find(|(_, segments)| segments.len() >= least)?;
         segments.sort_by_key(|segment| (segment.entry.time_min, segment.entry.sequence_min));
-        let mut rows = 0;
+        let (mut rows, mut bytes) = (0, 0);
         let fits = |segment: &Arc<Segment>| {
             rows += segment.entry.rows;
-            rows <= ROW_GROUP_ROWS as u64
+            bytes += segment.decoded_bytes();
+            rows <= ROW_GROUP_ROWS as u64 && bytes <= MERGE_BYTES as u64
         };
         let segments = segments.into_iter().take_while(fits).collect();
         let (project, day, _) = key;
@@ -84,19 +88,24 @@ impl Shared {
         let mut parts = Vec::new();
         let mut bytes = 0;
         for segment in &run.segments {
-            match segment.rows() {
-                Ok(rows) => {
-                    bytes += rows.get_array_memory_size();
-                    parts.push(rows);
-                    merged.push(Arc::clone(segment));
-                }
+            let rows = match segment.rows() {
+                Ok(rows) => rows,
                 // Known from now on, and left as it is.
-                Err(SegmentError::Damaged(_)) => {}
+                Err(SegmentError::Damaged(_)) => continue,
                 Err(error) => return Err(error),
+            };
+            let decoded = decoded_bytes(&rows);
+            segment.learn_decoded_bytes(decoded as u64);
+            if is_full(segment) {
+                // An older version did not tell.
+                continue;
             }
-            if bytes > MERGE_BYTES && merged.len() > 1 {
+            if bytes + decoded > MERGE_BYTES {
                 break;
             }
+            bytes += decoded;
+            parts.push(rows);
+            merged.push(Arc::clone(segment));
         }
         if merged.len() < 2 {
             return Ok(());
@@ -144,7 +153,9 @@ fn joined(parts: Vec<RecordBatch>) -> Result<RecordBatch, ArrowError> {
 }
 
 fn is_full(segment: &Segment) -> bool {
-    segment.entry.rows >= SEGMENT_FULL_ROWS || segment.entry.bytes >= SEGMENT_FULL_BYTES
+    segment.entry.rows >= SEGMENT_FULL_ROWS
+        || segment.entry.bytes >= SEGMENT_FULL_BYTES
+        || segment.decoded_bytes() >= SEGMENT_FULL_DECODED_BYTES as u64
 }
 
 fn tier(segment: &Segment) -> u32 {

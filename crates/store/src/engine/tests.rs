@@ -6,7 +6,10 @@ use fs_err as fs;
 use millpond_record::{Decoded, Timestamp, decode, json::Reader};
 
 use super::{lock, merge::When};
-use crate::{BatchBuilder, EmbeddedStore, Project, Store, manifest, records, segment::Segment};
+use crate::{
+    BatchBuilder, EmbeddedStore, Project, Store, limits::MERGE_BYTES, manifest, records,
+    segment::Segment,
+};
 
 fn project() -> Project {
     "p".parse().unwrap()
@@ -25,6 +28,22 @@ async fn append(store: &EmbeddedStore, seconds: &[u32]) {
         builder.push(&record, &json);
     }
     store.append(&project(), None, builder.finish()).await.unwrap();
+}
+
+/// Stores so many records of one day with stack traces of 63 kB as a segment of its own.
+async fn large_segment(store: &EmbeddedStore, records: usize) {
+    let mut builder = BatchBuilder::new(Timestamp::from_nanos(1));
+    let stack = "at main".repeat(9_000);
+    let json = format!(
+        r#"{{"time":"2026-01-31T00:00:00Z","message":"m","exception":{{"type":"T","stacktrace":["{stack}"]}}}}"#
+    );
+    let decoded = decode(&mut Reader::new(&json), Timestamp::from_nanos(1)).unwrap();
+    let Decoded::Record(record) = decoded else { panic!("{json}") };
+    for _ in 0..records {
+        builder.push(&record, &json);
+    }
+    store.append(&project(), None, builder.finish()).await.unwrap();
+    store.flush().unwrap();
 }
 
 /// Stores them as a segment of its own.
@@ -151,4 +170,41 @@ async fn a_flush_whose_rows_were_deleted_meanwhile_leaves_nothing_but_what_came_
     assert!(lock(&store.shared.state).unfinished.is_empty());
     store.flush().unwrap();
     assert_eq!(row_counts(&store), [1]);
+}
+
+#[tokio::test]
+async fn segments_that_are_small_on_disk_and_large_in_memory_are_merged_up_to_a_bound() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    // Of 25 MB each when they are decoded, and of some kB on disk.
+    for _ in 0..3 {
+        large_segment(&store, 400).await;
+    }
+    assert!(segments(&store).iter().all(|segment| segment.entry.bytes < 1 << 20));
+    store.merge().unwrap();
+    let mut counts = row_counts(&store);
+    counts.sort_unstable();
+    assert_eq!(counts, [400, 800]);
+    let decoded = |segment: &Arc<Segment>| segment.entry.decoded_bytes;
+    assert!(segments(&store).iter().all(|segment| decoded(segment) <= MERGE_BYTES as u64));
+}
+
+#[tokio::test]
+async fn a_segment_whose_size_in_memory_no_manifest_tells_is_merged_only_if_it_is_small() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    for records in [1, 600, 1] {
+        large_segment(&store, records).await;
+    }
+    drop(store);
+    let path = directory.path().join("manifest.json");
+    let mut manifest: serde_json::Value =
+        serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    for segment in manifest["projects"]["p"]["segments"].as_array_mut().unwrap() {
+        segment.as_object_mut().unwrap().remove("decoded_bytes").unwrap();
+    }
+    fs::write(&path, manifest.to_string()).unwrap();
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    store.merge().unwrap();
+    assert_eq!(row_counts(&store), [600, 2]);
 }
