@@ -150,10 +150,11 @@ pub enum ManifestError {
          the log, which are not touched"
     )]
     Form(#[from] serde_json::Error),
-    /// There are segments, but nothing that names them.
+    /// There are segments or log files, but nothing that says which of them count.
     #[error(
-        "manifest.json is missing, but there are segments such as {0:?}; restore it from a backup, let `millpond repair` \
-         make one, or move the directory `segments` away to start without them"
+        "manifest.json is missing, but there are records in {0:?}; this may be a copy that was cut off: make it anew, \
+         restore the manifest from a backup, let `millpond repair` make one, or move the directories `segments` and \
+         `wal` away to start without them"
     )]
     Missing(std::path::PathBuf),
     /// The store was written by a newer version.
