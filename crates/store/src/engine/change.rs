@@ -126,8 +126,8 @@ impl Shared {
         }
     }
 
-    /// Removes the files of segments that no longer count and that no query holds. `_maintaining` shows that no merge
-    /// is writing.
+    /// Removes the files of segments that no longer count and that no query holds: tries all, then tells the first that
+    /// could not be. `_maintaining` shows that no merge is writing.
     pub(super) fn sweep(&self, _maintaining: &MutexGuard<'_, ()>) -> io::Result<()> {
         let unused: Vec<String> = {
             let state = lock(&self.state);
@@ -135,16 +135,20 @@ impl Shared {
             let unused = state.retired.iter().filter(|segment| Arc::strong_count(segment) == 1);
             unused.map(|segment| segment.entry.file.clone()).collect()
         };
+        let mut removed = Ok(());
         for file in unused {
             let path = self.segments().join(&file);
-            remove(&path)?;
+            if let Err(error) = remove(&path) {
+                removed = removed.and(Err(error));
+                continue;
+            }
             lock(&self.state).retired.retain(|segment| segment.entry.file != file);
             if let Ok(_flushing) = self.flushing.try_lock() {
                 // Nobody is about to write there. It is removed if it is empty, and then perhaps the project's.
                 let _ = path.ancestors().skip(1).take(2).try_for_each(fs::remove_dir);
             }
         }
-        Ok(())
+        removed
     }
 
     pub(super) fn segments(&self) -> PathBuf {

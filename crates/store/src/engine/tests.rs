@@ -1,13 +1,17 @@
 //! What happens between the steps of a flush or a merge, which only the engine itself can stop at.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use fs_err as fs;
 use millpond_record::{Decoded, Timestamp, decode, json::Reader};
 
-use super::{lock, merge::When};
+use super::{change::Change, lock, merge::When};
 use crate::{
-    BatchBuilder, EmbeddedStore, Project, Store, limits::MERGE_BYTES, manifest, records,
+    BatchBuilder, EmbeddedStore, Project, Retention, Store, limits::MERGE_BYTES, manifest, records,
     segment::Segment,
 };
 
@@ -145,7 +149,7 @@ async fn a_merge_whose_sources_were_deleted_meanwhile_leaves_nothing() {
     let store = EmbeddedStore::open(directory.path()).unwrap();
     segment(&store, &[1]).await;
     segment(&store, &[2]).await;
-    let run = store.shared.pick(When::Any).unwrap();
+    let run = store.shared.pick(When::Any, &HashSet::new()).unwrap();
     store.delete_project(&project()).await.unwrap();
     store.shared.merge(&run).unwrap();
     assert_eq!(row_counts(&store), Vec::<u64>::new());
@@ -207,4 +211,62 @@ async fn a_segment_whose_size_in_memory_no_manifest_tells_is_merged_only_if_it_i
     let store = EmbeddedStore::open(directory.path()).unwrap();
     store.merge().unwrap();
     assert_eq!(row_counts(&store), [600, 2]);
+}
+
+/// Puts a directory in the place of a file: neither reading nor removing it works, which says nothing about the file.
+fn block(file: &Path) -> PathBuf {
+    let aside = file.with_extension("aside");
+    fs::rename(file, &aside).unwrap();
+    fs::create_dir(file).unwrap();
+    aside
+}
+
+#[tokio::test]
+async fn a_segment_that_cannot_be_read_now_stops_no_other_merge() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    let later: Project = "q".parse().unwrap();
+    for second in 1..4 {
+        segment(&store, &[second]).await;
+        let json = r#"{"time":"2026-01-31T00:00:00Z","message":"m"}"#;
+        let mut builder = BatchBuilder::new(Timestamp::from_nanos(1));
+        let decoded = decode(&mut Reader::new(json), Timestamp::from_nanos(1)).unwrap();
+        let Decoded::Record(record) = decoded else { panic!("{json}") };
+        builder.push(&record, json);
+        store.append(&later, None, builder.finish()).await.unwrap();
+    }
+    store.flush().unwrap();
+    let first = directory.path().join("segments").join(&segments(&store)[0].entry.file);
+    let aside = block(&first);
+    assert!(store.merge().is_err());
+    assert_eq!(row_counts(&store), [1, 2]);
+    assert_eq!(store.snapshot(&later).segments.len(), 1);
+    fs::remove_dir(&first).unwrap();
+    fs::rename(&aside, &first).unwrap();
+    store.merge().unwrap();
+    assert_eq!(row_counts(&store), [3]);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_removed_stops_neither_other_files_nor_the_retention() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    for second in 1..4 {
+        segment(&store, &[second]).await;
+    }
+    store
+        .shared
+        .change(
+            &lock(&store.shared.saving),
+            &project(),
+            Change { removed: segments(&store)[..2].to_vec(), ..Change::default() },
+        )
+        .unwrap();
+    let first = directory.path().join("segments/p/2026-01-31/000000000001.parquet");
+    block(&first);
+    let nothing = Retention { age_seconds: None, bytes: Some(0) };
+    store.set_retention(&project(), nothing).await.unwrap();
+    assert!(store.shared.maintain(true).is_err());
+    assert_eq!(row_counts(&store), Vec::<u64>::new());
+    assert_eq!(file_numbers(directory.path()), [1].into());
 }
