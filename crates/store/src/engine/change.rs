@@ -214,7 +214,7 @@ impl State {
             project.hot.retain(|chunk| chunk.sequence_min >= below);
             project.hot_since = (!project.hot.is_empty()).then(Instant::now);
             project.flushed_sequence = below;
-            self.hot_bytes = self.hot_bytes - before + project.hot_bytes();
+            self.hot_bytes = self.hot_bytes.saturating_sub(before) + project.hot_bytes();
         }
     }
 }

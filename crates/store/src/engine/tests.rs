@@ -6,13 +6,18 @@ use std::{
     sync::Arc,
 };
 
+use arrow::{
+    array::RecordBatch,
+    compute,
+    datatypes::{DataType, Schema},
+};
 use fs_err as fs;
 use millpond_record::{Decoded, Timestamp, decode, json::Reader};
 
 use super::{change::Change, lock, merge::When};
 use crate::{
-    BatchBuilder, EmbeddedStore, Project, Retention, Store, limits::MERGE_BYTES, manifest, records,
-    segment::Segment,
+    BatchBuilder, EmbeddedStore, Project, Retention, Store, hot::Chunk, limits::MERGE_BYTES,
+    manifest, records, segment::Segment,
 };
 
 fn project() -> Project {
@@ -269,4 +274,35 @@ async fn a_file_that_cannot_be_removed_stops_neither_other_files_nor_the_retenti
     assert!(store.shared.maintain(true).is_err());
     assert_eq!(row_counts(&store), Vec::<u64>::new());
     assert_eq!(file_numbers(directory.path()), [1].into());
+}
+
+#[tokio::test]
+async fn hot_rows_that_cannot_be_joined_are_counted_all_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    append(&store, &[1]).await;
+    {
+        // A chunk with a column of another type, which no other rows can be joined with.
+        let mut state = lock(&store.shared.state);
+        let hot = &mut state.projects.get_mut(&project()).unwrap().hot;
+        let rows = hot[0].rows.clone();
+        let fields = rows.schema_ref().fields().iter().cloned();
+        let fields: Vec<_> = fields
+            .map(|field| match field.name().as_str() {
+                "message" => Arc::new(field.as_ref().clone().with_data_type(DataType::LargeUtf8)),
+                _ => field,
+            })
+            .collect();
+        let columns = rows.columns().iter().zip(&fields);
+        let columns =
+            columns.map(|(column, field)| compute::cast(column, field.data_type()).unwrap());
+        let columns = columns.collect();
+        let other = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
+        hot[0] = Arc::new(Chunk::new(other));
+        state.hot_bytes = state.projects[&project()].hot_bytes();
+    }
+    append(&store, &[2]).await;
+    let state = lock(&store.shared.state);
+    assert_eq!(state.projects[&project()].hot.len(), 2);
+    assert_eq!(state.hot_bytes, state.projects[&project()].hot_bytes());
 }
