@@ -10,7 +10,8 @@
 //! lock                                     locked by the process that has the store open
 //! manifest.json                            the segments that count; replaced as a whole
 //! wal/{number:020}.wal                     write-ahead log, see the module `wal` for its bytes
-//! wal/{number:020}.wal.damaged             a log file that had unreadable parts, kept when its rows were in segments
+//! wal/{number:020}.wal.damaged             a log file that had unreadable parts, kept when its rows were in segments;
+//!                                          with `~` behind it if there is one of that name
 //! segments/{project}/{day}/{number:012}.parquet
 //! damaged/…                                what `repair` put aside
 //! ```

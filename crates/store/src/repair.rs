@@ -99,14 +99,11 @@ impl Repair<'_> {
     /// A free path below `damaged/` for a file of the data directory.
     fn aside(&self, path: &Path) -> io::Result<PathBuf> {
         let below = path.strip_prefix(self.directory).unwrap_or(path);
-        let mut to = self.directory.join(DAMAGED).join(below);
+        let to = self.directory.join(DAMAGED).join(below);
         if let Some(parent) = to.parent() {
             fs::create_dir_all(parent)?;
         }
-        while to.exists() {
-            to.as_mut_os_string().push("~");
-        }
-        Ok(to)
+        Ok(files::free(to))
     }
 
     /// Moves a file below `damaged/`.

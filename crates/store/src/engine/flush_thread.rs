@@ -149,8 +149,9 @@ impl Shared {
         let mut removed = Ok(());
         for log in done {
             let gone = if log.damaged {
-                // Somebody may want to look at what could not be read.
-                files::rename(&log.path, &log.path.with_extension("wal.damaged"))
+                // Somebody may want to look at what could not be read. An empty directory numbers its logs from 1 again.
+                let kept = files::free(log.path.with_extension("wal.damaged"));
+                files::rename(&log.path, &kept)
             } else {
                 remove(&log.path)
             };
