@@ -22,6 +22,10 @@ pub(crate) const FLUSH_SHARE: usize = 3;
 /// ... or from this age of its oldest hot row on.
 pub(crate) const FLUSH_AGE: Duration = Duration::from_secs(300);
 
+/// Rows of so many days are written to a segment for each day. Of more days, those with less than one in so many of
+/// the rows are written together, to at most as many segments again; see the module `days`.
+pub(crate) const FLUSH_DAYS_MAX: usize = 32;
+
 /// Of the store's memory one part in so many is for what queries count and sort, all together.
 pub(crate) const QUERY_SHARE: usize = 4;
 

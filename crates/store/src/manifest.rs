@@ -102,7 +102,7 @@ impl SegmentEntry {
         self
     }
 
-    /// The day (UTC) of its rows, as in the path.
+    /// The day (UTC) of its rows, or the start that their days have in common, as in the path.
     pub(crate) fn day(&self) -> &str {
         self.file.split('/').nth(1).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! Parquet segments: sorted, immutable files of one project and one day.
+//! Parquet segments: sorted, immutable files of one project and one day (or several, see the module `days`).
 //!
 //! # Format, version 2
 //! An Apache Parquet file that any reader opens. Rows are sorted by (time, sequence), in row groups of
@@ -87,8 +87,6 @@ use crate::{
     shred::{self, FieldColumn, Kind, shred},
     template::{MARK, split},
 };
-
-const NANOS_PER_DAY: i64 = 86_400_000_000_000;
 
 /// Columns whose values hardly repeat: a dictionary would only cost.
 const NO_DICTIONARY: [&str; 6] =
@@ -549,24 +547,7 @@ pub(crate) fn sort(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     compute::take_record_batch(rows, &order)
 }
 
-/// Cuts sorted rows where the day (UTC) changes; gives each day's name and rows.
-pub(crate) fn by_day(rows: &RecordBatch) -> Vec<(String, RecordBatch)> {
-    let times = rows.column(place::TIME).as_primitive::<TimestampNanosecondType>().values();
-    let mut days = Vec::new();
-    let mut start = 0;
-    for same_day in
-        times.chunk_by(|a, b| a.div_euclid(NANOS_PER_DAY) == b.div_euclid(NANOS_PER_DAY))
-    {
-        let first = same_day.first().copied().unwrap_or_default();
-        let day =
-            Timestamp::from_nanos(first).to_string().chars().take_while(|&c| c != 'T').collect();
-        days.push((day, rows.slice(start, same_day.len())));
-        start += same_day.len();
-    }
-    days
-}
-
-/// Writes sorted rows of one day as a segment; when this returns, the file is durable.
+/// Writes sorted rows, one part of [`crate::days::by_day`], as a segment; when this returns, the file is durable.
 pub(crate) fn write(
     directory: &Path,
     project: &Project,

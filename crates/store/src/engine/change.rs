@@ -75,7 +75,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Writes sorted rows of one day as a segment that does not count yet. [`Shared::change`] makes it count, or
+    /// Writes sorted rows, one part of [`crate::days::by_day`], as a segment that does not count yet. [`Shared::change`] makes it count, or
     /// [`Shared::discard`] removes it.
     pub(super) fn write_segment(
         &self,

@@ -14,7 +14,7 @@ use super::{
     lock,
 };
 use crate::{
-    Project, files,
+    Project, days, files,
     hot::Chunk,
     limits::FLUSH_BYTES,
     manifest::SegmentEntry,
@@ -125,7 +125,7 @@ impl Shared {
     ) -> Result<(), SegmentError> {
         let rows = compute::concat_batches(schema(), chunks.iter().map(|chunk| &chunk.rows))?;
         let rows = segment::sort(&rows)?;
-        for (day, rows) in segment::by_day(&rows) {
+        for (day, rows) in days::by_day(&rows)? {
             entries.push(self.write_segment(name, &day, &rows)?);
         }
         Ok(())
