@@ -40,8 +40,8 @@ pub struct BackedUp {
 }
 
 /// Copies the data directory of a store, which may be open in any process, to a directory that is empty or not there.
-/// Every record that was stored before is in the copy, once. It opens like any data directory; until this returns,
-/// it does not.
+/// Every record that was stored before is in the copy, once. It opens like any data directory; one that was cut off
+/// does not, if it has any records.
 ///
 /// # Errors
 /// The source is no data directory, the target is not empty, or a file can't be read or written.
@@ -200,7 +200,9 @@ mod tests {
     use millpond_record::{Decoded, Timestamp, decode, json::Reader};
 
     use super::*;
-    use crate::{BatchBuilder, EmbeddedStore, Store, check, records};
+    use crate::{
+        BatchBuilder, EmbeddedStore, ManifestError, Store, check, faults::Faults, records,
+    };
 
     async fn append(store: &EmbeddedStore, number: u64) {
         let day = 1 + number % 2;
@@ -226,6 +228,31 @@ mod tests {
             .collect();
         numbers.sort_unstable();
         numbers
+    }
+
+    #[tokio::test]
+    async fn a_copy_that_was_cut_off_does_not_open() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = EmbeddedStore::open(directory.path()).unwrap();
+        append(&store, 0).await;
+        store.flush().unwrap();
+        append(&store, 1).await;
+        let mut refused = 0;
+        loop {
+            let copy = tempfile::tempdir().unwrap();
+            let faults = Faults::inject(copy.path(), refused, u64::MAX, io::ErrorKind::Other);
+            let done = backup(directory.path(), copy.path());
+            drop(faults);
+            let opened = EmbeddedStore::open(copy.path());
+            if done.is_ok() || copy.path().join(FILE_NAME).exists() {
+                assert_eq!(numbers(&opened.unwrap()), [0, 1]);
+                break;
+            }
+            let error = opened.unwrap_err();
+            assert!(matches!(error, OpenError::Manifest(ManifestError::Missing(_))), "{error}");
+            refused += 1;
+        }
+        assert!(refused > 5, "only {refused} steps");
     }
 
     #[tokio::test]

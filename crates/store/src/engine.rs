@@ -459,10 +459,11 @@ impl State {
         let project = self.projects.entry(project.clone()).or_default();
         let bytes_before = project.hot_bytes();
         let joinable = project.flushing_sequence;
-        hot::push(&mut project.hot, chunk, joinable)?;
+        let pushed = hot::push(&mut project.hot, chunk, joinable);
+        // The rows are there also if they could not be joined with others.
         project.hot_since.get_or_insert_with(Instant::now);
-        self.hot_bytes = self.hot_bytes - bytes_before + project.hot_bytes();
-        Ok(())
+        self.hot_bytes = self.hot_bytes.saturating_sub(bytes_before) + project.hot_bytes();
+        pushed
     }
 
     /// Nothing more is taken until a flush has made room.

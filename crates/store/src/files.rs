@@ -3,7 +3,7 @@
 
 use std::{
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use fs_err::{self as fs, File, OpenOptions};
@@ -77,6 +77,14 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
 pub(crate) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     step(from)?;
     fs::rename(from, to)
+}
+
+/// The path, or the first that is free of those with `~` behind it.
+pub(crate) fn free(mut path: PathBuf) -> PathBuf {
+    while path.exists() {
+        path.as_mut_os_string().push("~");
+    }
+    path
 }
 
 /// Whether the error says that there is no room: device full, quota or file-size limit reached.

@@ -13,7 +13,7 @@ use millpond_record::Timestamp;
 
 use crate::{
     columns::{Column, Shared},
-    limits::CHUNK_ROWS,
+    limits::{CHUNK_BYTES, CHUNK_ROWS},
     schema::{place, schema},
     segment::{Layout, templates},
     shred::shred,
@@ -136,14 +136,16 @@ pub(crate) fn push(
 ) -> Result<(), ArrowError> {
     chunks.push(Arc::new(chunk));
     let mut start = chunks.len() - 1;
-    let mut rows = chunks.last().map_or(0, |last| last.rows.num_rows());
+    let (mut rows, mut bytes) =
+        chunks.last().map_or((0, 0), |last| (last.rows.num_rows(), last.bytes));
     while let Some(before) = start.checked_sub(1).and_then(|before| chunks.get(before)) {
         let count = before.rows.num_rows();
-        if count > 2 * rows || rows + count > CHUNK_ROWS || before.sequence_min < joinable_sequence
-        {
+        let too_many = rows + count > CHUNK_ROWS || bytes + before.bytes > CHUNK_BYTES;
+        if count > 2 * rows || too_many || before.sequence_min < joinable_sequence {
             break;
         }
         rows += count;
+        bytes += before.bytes;
         start -= 1;
     }
     if start + 1 < chunks.len() {
@@ -153,4 +155,22 @@ pub(crate) fn push(
         chunks.push(Arc::new(Chunk::new(joined)));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_are_joined_up_to_a_size_that_no_column_overflows_with() {
+        let mut chunks = Vec::new();
+        for bytes in [CHUNK_BYTES / 2, CHUNK_BYTES / 2 + 1] {
+            let mut chunk = Chunk::new(RecordBatch::new_empty(Arc::clone(schema())));
+            chunk.bytes = bytes;
+            push(&mut chunks, chunk, 0).unwrap();
+        }
+        assert_eq!(chunks.len(), 2);
+        push(&mut chunks, Chunk::new(RecordBatch::new_empty(Arc::clone(schema()))), 0).unwrap();
+        assert_eq!(chunks.len(), 2);
+    }
 }

@@ -10,8 +10,11 @@
 //! lock                                     locked by the process that has the store open
 //! manifest.json                            the segments that count; replaced as a whole
 //! wal/{number:020}.wal                     write-ahead log, see the module `wal` for its bytes
-//! wal/{number:020}.wal.damaged             a log file that had unreadable parts, kept when its rows were in segments
+//! wal/{number:020}.wal.damaged             a log file that had unreadable parts, kept when its rows were in segments;
+//!                                          with `~` behind it if there is one of that name
 //! segments/{project}/{day}/{number:012}.parquet
+//!                                          day: `2026-01-31`; of rows of very many days that were written at once, the
+//!                                          start of their days, `2026-01`, `2026`, `202` or `20`
 //! damaged/…                                what `repair` put aside
 //! ```
 //!
@@ -33,6 +36,7 @@ mod cache;
 mod check;
 mod clock;
 mod columns;
+mod days;
 mod engine;
 #[doc(hidden)]
 pub mod faults;

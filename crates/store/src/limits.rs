@@ -22,14 +22,21 @@ pub(crate) const FLUSH_SHARE: usize = 2;
 /// ... or from this age of its oldest hot row on.
 pub(crate) const FLUSH_AGE: Duration = Duration::from_secs(300);
 
+/// Rows of so many days are written to a segment for each day. Of more days, those with less than one in so many of
+/// the rows are written together, to at most as many segments again; see the module `days`.
+pub(crate) const FLUSH_DAYS_MAX: usize = 32;
+
 /// Of the store's memory one part in so many is for what queries count and sort, all together.
 pub(crate) const QUERY_SHARE: usize = 4;
 
 /// Of the store's memory one part in so many is for decoded columns of segments.
 pub(crate) const CACHE_SHARE: usize = 4;
 
-/// Hot chunks are joined until they have this many rows; a join copies at most so many.
+/// Hot chunks are joined until they have this many rows; a join copies at most so many...
 pub(crate) const CHUNK_ROWS: usize = 64 << 10;
+
+/// ... or this many bytes: 1 KiB for each row. A column of text holds 2 GiB.
+pub(crate) const CHUNK_BYTES: usize = 64 << 20;
 
 /// Rows of a Parquet row group: the unit that a scan reads or skips. 128 Ki rows of 350 bytes are 45 MB decoded.
 pub(crate) const ROW_GROUP_ROWS: usize = 128 << 10;
@@ -77,9 +84,16 @@ pub(crate) const SEGMENT_FULL_BYTES: u64 = 16 << 20;
 /// is rewritten at most eight times, and a day has at most some 24 segments that are not full.
 pub(crate) const MERGE_SEGMENTS: usize = 4;
 
-/// A merge takes no further segment when the rows that it read have this size, in bytes of Arrow memory. It holds them
-/// twice.
+/// A merge takes segments whose rows have this size together, in bytes of Arrow memory. It holds them twice.
 pub(crate) const MERGE_BYTES: usize = 64 << 20;
+
+/// A segment whose rows take so many bytes of Arrow memory is not merged any more: two that take less fit into one
+/// merge.
+pub(crate) const SEGMENT_FULL_DECODED_BYTES: usize = MERGE_BYTES / 2;
+
+/// A segment that a flush writes has at most so many bytes of hot chunks, or one chunk: a column of text holds 2 GiB,
+/// and the rows are copied twice.
+pub(crate) const FLUSH_BYTES: usize = 256 << 20;
 
 /// How often there is a look for segments to merge, and for files that no query holds any more.
 pub(crate) const MAINTENANCE_TICK: Duration = Duration::from_secs(5);

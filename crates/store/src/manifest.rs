@@ -13,7 +13,7 @@
 //! { "format_version": 2, "next_sequence": u64, "next_segment": u64, "disposable": [u64],
 //!   "projects": { NAME: { "flushed_sequence": u64, "retention": { "age_seconds": u64?, "bytes": u64? },
 //!                         "segments": [{ "file", "bytes", "crc32c", "rows", "time_min", "time_max",
-//!                                        "sequence_min", "sequence_max" }] } },
+//!                                        "sequence_min", "sequence_max", "decoded_bytes"? }] } },
 //!   "clients": [{ "project", "client", "last_seen": i64, "stored": [[first u64, last u64]] }] }
 //! ```
 //! Version 1 has no `disposable` and no `retention`.
@@ -25,7 +25,7 @@ use std::{
 };
 
 use arrow::{
-    array::{AsArray, RecordBatch},
+    array::{Array, AsArray, RecordBatch},
     compute,
     datatypes::{TimestampNanosecondType, UInt64Type},
 };
@@ -78,6 +78,9 @@ pub(crate) struct SegmentEntry {
     pub(crate) time_max: i64,
     pub(crate) sequence_min: u64,
     pub(crate) sequence_max: u64,
+    /// What its rows take in memory, in bytes, about; 0 if an older version wrote it and did not tell.
+    #[serde(default)]
+    pub(crate) decoded_bytes: u64,
 }
 
 impl SegmentEntry {
@@ -95,13 +98,33 @@ impl SegmentEntry {
         self.time_max = compute::max(times).unwrap_or_default();
         self.sequence_min = compute::min(sequences).unwrap_or_default();
         self.sequence_max = compute::max(sequences).unwrap_or_default();
+        self.decoded_bytes = decoded_bytes(rows) as u64;
         self
     }
 
-    /// The day (UTC) of its rows, as in the path.
+    /// The day (UTC) of its rows, or the start that their days have in common, as in the path.
     pub(crate) fn day(&self) -> &str {
         self.file.split('/').nth(1).unwrap_or_default()
     }
+}
+
+/// What rows take in memory, in bytes: of a slice, only what it shows.
+pub(crate) fn decoded_bytes(rows: &RecordBatch) -> usize {
+    let bytes = |array: &dyn Array| {
+        let data = array.to_data();
+        data.get_slice_memory_size().unwrap_or_else(|_| array.get_array_memory_size())
+    };
+    let columns = rows.columns().iter().map(|column| match column.as_list_opt::<i32>() {
+        // A slice of lists holds the values of all.
+        Some(lists) => {
+            let ends = lists.value_offsets();
+            let first = ends.first().map_or(0, |&first| first as usize);
+            let last = ends.last().map_or(0, |&last| last as usize);
+            bytes(&lists.values().slice(first, last - first)) + size_of_val(ends)
+        }
+        None => bytes(column),
+    });
+    columns.sum()
 }
 
 /// Path of a segment below the directory of segments.
@@ -127,10 +150,11 @@ pub enum ManifestError {
          the log, which are not touched"
     )]
     Form(#[from] serde_json::Error),
-    /// There are segments, but nothing that names them.
+    /// There are segments or log files, but nothing that says which of them count.
     #[error(
-        "manifest.json is missing, but there are segments such as {0:?}; restore it from a backup, let `millpond repair` \
-         make one, or move the directory `segments` away to start without them"
+        "manifest.json is missing, but there are records in {0:?}; this may be a copy that was cut off: make it anew, \
+         restore the manifest from a backup, let `millpond repair` make one, or move the directories `segments` and \
+         `wal` away to start without them"
     )]
     Missing(std::path::PathBuf),
     /// The store was written by a newer version.

@@ -14,6 +14,7 @@ use crate::{
     OpenError, Project,
     batch::replay,
     check::{entry_of, examine, lock_data},
+    days,
     engine::{files_below, unnamed_segments},
     files,
     idempotency::Table,
@@ -99,14 +100,11 @@ impl Repair<'_> {
     /// A free path below `damaged/` for a file of the data directory.
     fn aside(&self, path: &Path) -> io::Result<PathBuf> {
         let below = path.strip_prefix(self.directory).unwrap_or(path);
-        let mut to = self.directory.join(DAMAGED).join(below);
+        let to = self.directory.join(DAMAGED).join(below);
         if let Some(parent) = to.parent() {
             fs::create_dir_all(parent)?;
         }
-        while to.exists() {
-            to.as_mut_os_string().push("~");
-        }
-        Ok(to)
+        Ok(files::free(to))
     }
 
     /// Moves a file below `damaged/`.
@@ -178,8 +176,8 @@ impl Repair<'_> {
                 }
             }
         }
-        for ((project, day), entries) in days {
-            self.name_segments(&mut manifest, &project, &day, entries)?;
+        for (project, entries) in in_common(days) {
+            self.name_segments(&mut manifest, &project, entries)?;
         }
         if self.done.len() > before {
             manifest.save(self.directory)?;
@@ -204,8 +202,8 @@ impl Repair<'_> {
         let mut manifest = Manifest::empty();
         let days = self.found_segments(&mut manifest)?;
         let mut in_segments: BTreeMap<Project, Sequences> = BTreeMap::new();
-        for ((project, day), files) in days {
-            let sequences = self.name_segments(&mut manifest, &project, &day, files)?;
+        for (project, files) in in_common(days) {
+            let sequences = self.name_segments(&mut manifest, &project, files)?;
             in_segments.entry(project).or_default().add(&sequences);
         }
         self.name_logged(&mut manifest, &mut in_segments)?;
@@ -255,13 +253,12 @@ impl Repair<'_> {
         Ok(days)
     }
 
-    /// Names the segments of a day. The sources of a merge may still be there beside what they were merged into: no
+    /// Names segments that may have records in common. The sources of a merge may still be there beside what they were merged into: no
     /// record is named twice.
     fn name_segments(
         &mut self,
         manifest: &mut Manifest,
         project: &Project,
-        day: &str,
         mut entries: Vec<SegmentEntry>,
     ) -> Result<Sequences, RepairError> {
         let mut named = Sequences::default();
@@ -272,7 +269,7 @@ impl Repair<'_> {
             if others.num_rows() < rows.num_rows() {
                 let path = self.segments().join(&entry.file);
                 if others.num_rows() > 0 {
-                    entry = self.write(manifest, project, day, &others)?;
+                    entry = self.write(manifest, project, entry.day(), &others)?;
                 }
                 let to = self.set_aside(&path)?;
                 self.done.push(format!(
@@ -341,7 +338,7 @@ impl Repair<'_> {
         let rows = compute::concat_batches(schema(), parts)?;
         let rows = segment::sort(&rows)?;
         let mut entries = Vec::new();
-        for (day, rows) in segment::by_day(&rows) {
+        for (day, rows) in days::by_day(&rows)? {
             entries.push(self.write(manifest, project, &day, &rows)?);
         }
         let entry: &mut ProjectEntry = manifest.projects.entry(project.clone()).or_default();
@@ -363,6 +360,20 @@ impl Repair<'_> {
 }
 
 type Days = BTreeMap<(Project, String), Vec<SegmentEntry>>;
+
+/// Those that may have records in common: of a day, and of a month or year and all its days.
+fn in_common(days: Days) -> Vec<(Project, Vec<SegmentEntry>)> {
+    let mut groups: Vec<((Project, String), Vec<SegmentEntry>)> = Vec::new();
+    for ((project, day), entries) in days {
+        match groups.last_mut() {
+            Some(((last, start), group)) if *last == project && day.starts_with(&*start) => {
+                group.extend(entries);
+            }
+            _ => groups.push(((project, day), entries)),
+        }
+    }
+    groups.into_iter().map(|((project, _), entries)| (project, entries)).collect()
+}
 
 /// Project and day of a segment file, if it is one.
 fn place(file: &Path) -> Option<(Project, String)> {

@@ -1,4 +1,4 @@
-//! Parquet segments: sorted, immutable files of one project and one day.
+//! Parquet segments: sorted, immutable files of one project and one day (or several, see the module `days`).
 //!
 //! # Format, version 2
 //! An Apache Parquet file that any reader opens. Rows are sorted by (time, sequence), in row groups of
@@ -88,8 +88,6 @@ use crate::{
     template::{MARK, split},
 };
 
-const NANOS_PER_DAY: i64 = 86_400_000_000_000;
-
 /// Columns whose values hardly repeat: a dictionary would only cost.
 const NO_DICTIONARY: [&str; 6] =
     ["message", "trace_id", "span_id", "request_id", column::EXCEPTION, column::FIELDS];
@@ -121,6 +119,8 @@ pub(crate) struct Segment {
     pub(crate) id: u64,
     pub(crate) entry: SegmentEntry,
     path: PathBuf,
+    /// What its rows take in memory, in bytes; 0 if that is not known yet.
+    decoded_bytes: AtomicU64,
     /// Set by the first read.
     opened: Mutex<Opened>,
 }
@@ -132,7 +132,24 @@ impl Segment {
     pub(crate) fn new(directory: &Path, entry: SegmentEntry) -> Self {
         static NEXT_ID: AtomicU64 = AtomicU64::new(0);
         let id = NEXT_ID.fetch_add(1, Ordering::Relaxed);
-        Self { id, path: directory.join(&entry.file), entry, opened: Mutex::default() }
+        let decoded_bytes = AtomicU64::new(entry.decoded_bytes);
+        Self {
+            id,
+            path: directory.join(&entry.file),
+            decoded_bytes,
+            entry,
+            opened: Mutex::default(),
+        }
+    }
+
+    /// What its rows take in memory, in bytes; 0 if that is not known yet.
+    pub(crate) fn decoded_bytes(&self) -> u64 {
+        self.decoded_bytes.load(Ordering::Relaxed)
+    }
+
+    /// All rows have been read and take so many bytes.
+    pub(crate) fn learn_decoded_bytes(&self, bytes: u64) {
+        self.decoded_bytes.store(bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn time_min(&self) -> Timestamp {
@@ -530,24 +547,7 @@ pub(crate) fn sort(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     compute::take_record_batch(rows, &order)
 }
 
-/// Cuts sorted rows where the day (UTC) changes; gives each day's name and rows.
-pub(crate) fn by_day(rows: &RecordBatch) -> Vec<(String, RecordBatch)> {
-    let times = rows.column(place::TIME).as_primitive::<TimestampNanosecondType>().values();
-    let mut days = Vec::new();
-    let mut start = 0;
-    for same_day in
-        times.chunk_by(|a, b| a.div_euclid(NANOS_PER_DAY) == b.div_euclid(NANOS_PER_DAY))
-    {
-        let first = same_day.first().copied().unwrap_or_default();
-        let day =
-            Timestamp::from_nanos(first).to_string().chars().take_while(|&c| c != 'T').collect();
-        days.push((day, rows.slice(start, same_day.len())));
-        start += same_day.len();
-    }
-    days
-}
-
-/// Writes sorted rows of one day as a segment; when this returns, the file is durable.
+/// Writes sorted rows, one part of [`crate::days::by_day`], as a segment; when this returns, the file is durable.
 pub(crate) fn write(
     directory: &Path,
     project: &Project,

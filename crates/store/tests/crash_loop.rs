@@ -41,7 +41,8 @@ fn pair(number: u64) -> [String; 2] {
 }
 
 fn say(what: &str, number: u64) {
-    writeln!(std::io::stdout(), "{what} {number}").unwrap();
+    let mut out = std::io::stdout();
+    writeln!(out, "{what} {number}").unwrap();
 }
 
 /// Stores batches from a number on, and says each that was acknowledged.

@@ -165,6 +165,31 @@ async fn a_damaged_middle_of_the_log_is_reported_kept_aside_and_everything_aroun
 }
 
 #[tokio::test]
+async fn a_damaged_log_that_is_kept_stays_when_another_of_its_number_is_damaged() {
+    let mut directory = tempfile::tempdir().unwrap();
+    for round in 0..3 {
+        let store = EmbeddedStore::open(directory.path()).unwrap();
+        for message in ["a", "b", "c"] {
+            append(&store, &[record(&format!("{message} {round}"))]).await;
+        }
+        let copy = killed(&directory);
+        let kept = fs::read_dir(directory.path().join("wal")).unwrap().map(|file| file.unwrap());
+        for file in kept.filter(|file| file.file_name().to_string_lossy().contains("damaged")) {
+            fs::copy(file.path(), copy.path().join("wal").join(file.file_name())).unwrap();
+        }
+        let log = files(copy.path(), "wal").remove(0);
+        let mut bytes = fs::read(&log).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0xff;
+        fs::write(&log, bytes).unwrap();
+        drop(EmbeddedStore::open(copy.path()).unwrap());
+        drop(store);
+        directory = copy;
+    }
+    assert_eq!(fs::read_dir(directory.path().join("wal")).unwrap().count(), 3);
+}
+
+#[tokio::test]
 async fn a_damaged_segment_is_named_in_the_answer_and_the_rest_is_served() {
     let directory = tempfile::tempdir().unwrap();
     let store = EmbeddedStore::open(directory.path()).unwrap();

@@ -209,3 +209,19 @@ async fn a_manifest_is_made_anew_also_where_a_flush_or_a_merge_was_cut_off() {
     let counts: Vec<u64> = store.projects().iter().map(|info| info.records).collect();
     assert_eq!(counts, [4, 1]);
 }
+
+#[tokio::test]
+async fn a_log_without_a_manifest_is_refused_and_repaired() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    append(&store, &[record(30, "a"), record(31, "b")]).await;
+    let copy = killed(&directory);
+    fs::remove_file(copy.path().join("manifest.json")).unwrap();
+    let logs = files(copy.path(), "wal");
+    let error = EmbeddedStore::open(copy.path()).unwrap_err().to_string();
+    assert!(error.contains("manifest.json is missing"), "{error}");
+    assert_eq!(files(copy.path(), "wal"), logs);
+    repair(copy.path()).unwrap();
+    assert_eq!(problems(copy.path()), Vec::<String>::new());
+    assert_eq!(messages_of(copy.path()).await, ["a", "b"]);
+}

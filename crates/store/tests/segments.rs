@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use fs_err as fs;
 use millpond_record::Timestamp;
-use millpond_store::{EmbeddedStore, Order, Project, Retention, Store};
+use millpond_store::{EmbeddedStore, Order, Project, Retention, Store, check, repair};
 use support::{append, batch, everything, files, key, killed, messages, project, read};
 
 /// Midnight after 2026-01-31.
@@ -241,4 +241,49 @@ async fn a_data_directory_of_format_1_is_read_and_goes_on() {
     let store = EmbeddedStore::open(directory.path()).unwrap();
     assert_eq!(messages(&store).await, [&old[..], &["new"]].concat());
     assert_eq!(store.complaints(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn records_of_very_many_days_make_few_segments_that_are_merged_checked_and_kept_as_any() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    let mut expected = Vec::new();
+    for round in 0..2 {
+        let years = (1700..2200).map(|year| (year, 1 + year % 12));
+        let rows = years.map(|(year, month)| {
+            let message = format!("{round} {year}");
+            expected.push(message.clone());
+            format!(r#"{{"time":"{year}-{month:02}-07T12:00:00Z","message":"{message}"}}"#)
+        });
+        append(&store, &rows.collect::<Vec<_>>()).await;
+        // So many of one day that it has a segment of its own.
+        let today: Vec<_> = (0..50).map(|number| format!("{round} {number:02}")).collect();
+        append(&store, &today.iter().map(|message| record(31, message)).collect::<Vec<_>>()).await;
+        expected.extend(today);
+        store.flush().unwrap();
+    }
+    expected.sort();
+    assert!(files(directory.path(), "parquet").len() < 20);
+    store.merge().unwrap();
+    assert!(directory.path().join("segments/default/2026-01-31").exists());
+    assert!(directory.path().join("segments/default/18").exists());
+    assert_eq!(files(directory.path(), "parquet").len(), 6);
+    assert_eq!(sorted(&store).await, expected);
+    drop(store);
+    assert_eq!(check(directory.path()).unwrap().problems, Vec::<String>::new());
+    let manifest = directory.path().join("manifest.json");
+    fs::rename(&manifest, directory.path().join("aside.json")).unwrap();
+    repair(directory.path()).unwrap();
+    assert_eq!(check(directory.path()).unwrap().problems, Vec::<String>::new());
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    assert_eq!(sorted(&store).await, expected);
+    // A segment goes when all of its records are too old.
+    let year = Retention { age_seconds: Some(365 * 86_400), bytes: None };
+    store.set_retention(&project(), year).await.unwrap();
+    store.clean_up(Timestamp::from_nanos(FEBRUARY)).unwrap();
+    let kept = sorted(&store).await;
+    assert!(kept.len() < expected.len());
+    let mut today = expected.iter().filter(|message| message.len() == "0 00".len());
+    assert!(today.all(|message| kept.contains(message)));
+    assert!(!kept.contains(&"0 1999".to_owned()) && kept.contains(&"0 2199".to_owned()));
 }

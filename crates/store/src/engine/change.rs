@@ -75,7 +75,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Writes sorted rows of one day as a segment that does not count yet. [`Shared::change`] makes it count, or
+    /// Writes sorted rows, one part of [`crate::days::by_day`], as a segment that does not count yet. [`Shared::change`] makes it count, or
     /// [`Shared::discard`] removes it.
     pub(super) fn write_segment(
         &self,
@@ -126,8 +126,8 @@ impl Shared {
         }
     }
 
-    /// Removes the files of segments that no longer count and that no query holds. `_maintaining` shows that no merge
-    /// is writing.
+    /// Removes the files of segments that no longer count and that no query holds: tries all, then tells the first that
+    /// could not be. `_maintaining` shows that no merge is writing.
     pub(super) fn sweep(&self, _maintaining: &MutexGuard<'_, ()>) -> io::Result<()> {
         let unused: Vec<String> = {
             let state = lock(&self.state);
@@ -135,16 +135,20 @@ impl Shared {
             let unused = state.retired.iter().filter(|segment| Arc::strong_count(segment) == 1);
             unused.map(|segment| segment.entry.file.clone()).collect()
         };
+        let mut removed = Ok(());
         for file in unused {
             let path = self.segments().join(&file);
-            remove(&path)?;
+            if let Err(error) = remove(&path) {
+                removed = removed.and(Err(error));
+                continue;
+            }
             lock(&self.state).retired.retain(|segment| segment.entry.file != file);
             if let Ok(_flushing) = self.flushing.try_lock() {
                 // Nobody is about to write there. It is removed if it is empty, and then perhaps the project's.
                 let _ = path.ancestors().skip(1).take(2).try_for_each(fs::remove_dir);
             }
         }
-        Ok(())
+        removed
     }
 
     pub(super) fn segments(&self) -> PathBuf {
@@ -210,7 +214,7 @@ impl State {
             project.hot.retain(|chunk| chunk.sequence_min >= below);
             project.hot_since = (!project.hot.is_empty()).then(Instant::now);
             project.flushed_sequence = below;
-            self.hot_bytes = self.hot_bytes - before + project.hot_bytes();
+            self.hot_bytes = self.hot_bytes.saturating_sub(before) + project.hot_bytes();
         }
     }
 }

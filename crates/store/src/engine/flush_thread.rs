@@ -14,8 +14,9 @@ use super::{
     lock,
 };
 use crate::{
-    Project, files,
+    Project, days, files,
     hot::Chunk,
+    limits::FLUSH_BYTES,
     manifest::SegmentEntry,
     schema::schema,
     segment::{self, SegmentError},
@@ -105,20 +106,29 @@ impl Shared {
         name: &Project,
         chunks: &[Arc<Chunk>],
     ) -> Result<Vec<SegmentEntry>, SegmentError> {
-        let rows = compute::concat_batches(schema(), chunks.iter().map(|chunk| &chunk.rows))?;
-        let rows = segment::sort(&rows)?;
         let mut entries = Vec::new();
-        for (day, rows) in segment::by_day(&rows) {
-            match self.write_segment(name, &day, &rows) {
-                Ok(entry) => entries.push(entry),
-                Err(error) => {
-                    // The next try writes them all again; on a full disk two copies are one too many.
-                    self.discard_all(&entries);
-                    return Err(error);
-                }
+        for part in parts(chunks, FLUSH_BYTES) {
+            if let Err(error) = self.write_part(name, part, &mut entries) {
+                // The next try writes them all again; on a full disk two copies are one too many.
+                self.discard_all(&entries);
+                return Err(error);
             }
         }
         Ok(entries)
+    }
+
+    fn write_part(
+        &self,
+        name: &Project,
+        chunks: &[Arc<Chunk>],
+        entries: &mut Vec<SegmentEntry>,
+    ) -> Result<(), SegmentError> {
+        let rows = compute::concat_batches(schema(), chunks.iter().map(|chunk| &chunk.rows))?;
+        let rows = segment::sort(&rows)?;
+        for (day, rows) in days::by_day(&rows)? {
+            entries.push(self.write_segment(name, &day, &rows)?);
+        }
+        Ok(())
     }
 
     fn discard_all(&self, entries: &[SegmentEntry]) {
@@ -139,8 +149,9 @@ impl Shared {
         let mut removed = Ok(());
         for log in done {
             let gone = if log.damaged {
-                // Somebody may want to look at what could not be read.
-                files::rename(&log.path, &log.path.with_extension("wal.damaged"))
+                // Somebody may want to look at what could not be read. An empty directory numbers its logs from 1 again.
+                let kept = files::free(log.path.with_extension("wal.damaged"));
+                files::rename(&log.path, &kept)
             } else {
                 remove(&log.path)
             };
@@ -153,6 +164,19 @@ impl Shared {
     }
 }
 
+/// Chunks that are one behind the other, cut into parts of at most so many bytes, or of one chunk.
+fn parts(chunks: &[Arc<Chunk>], bytes_max: usize) -> impl Iterator<Item = &[Arc<Chunk>]> {
+    let mut bytes = 0;
+    chunks.chunk_by(move |before, chunk| {
+        bytes += before.bytes;
+        let fits = bytes + chunk.bytes <= bytes_max;
+        if !fits {
+            bytes = 0;
+        }
+        fits
+    })
+}
+
 /// What a flush writes.
 pub(super) struct Begun {
     chunks: Vec<Arc<Chunk>>,
@@ -160,4 +184,24 @@ pub(super) struct Begun {
     below: u64,
     /// That of the project when the flush began.
     flushed_sequence: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::RecordBatch;
+
+    use super::*;
+
+    #[test]
+    fn chunks_are_flushed_in_parts_that_no_column_overflows_with() {
+        let chunk = |bytes| {
+            let mut chunk = Chunk::new(RecordBatch::new_empty(Arc::clone(schema())));
+            chunk.bytes = bytes;
+            Arc::new(chunk)
+        };
+        let chunks = [3, 4, 4, 20, 1, 9, 1].map(chunk);
+        let sizes: Vec<Vec<usize>> =
+            parts(&chunks, 10).map(|part| part.iter().map(|chunk| chunk.bytes).collect()).collect();
+        assert_eq!(sizes, [vec![3, 4], vec![4], vec![20], vec![1, 9], vec![1]]);
+    }
 }

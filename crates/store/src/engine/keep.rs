@@ -69,8 +69,8 @@ impl Shared {
         };
         // One project's trouble is not another's: try all, then tell the first.
         let cleaned: Vec<_> = names.iter().map(|name| self.clean_up_project(name, now)).collect();
-        self.sweep(&lock(&self.maintaining))?;
-        cleaned.into_iter().collect()
+        let swept = self.sweep(&lock(&self.maintaining));
+        cleaned.into_iter().chain([swept]).collect()
     }
 
     fn clean_up_project(&self, name: &Project, now: Timestamp) -> io::Result<()> {

@@ -32,11 +32,11 @@ impl Shared {
         }
     }
 
-    fn maintain(&self, clean_up: bool) -> io::Result<()> {
-        self.sweep(&lock(&self.maintaining))?;
-        if clean_up {
-            self.clean_up(clock::now())?;
-        }
-        self.merge_all(When::Tiered, || lock(&self.state).closing)
+    /// Does all of it, whatever fails, and tells the first trouble.
+    pub(super) fn maintain(&self, clean_up: bool) -> io::Result<()> {
+        let swept = self.sweep(&lock(&self.maintaining));
+        let cleaned_up = if clean_up { self.clean_up(clock::now()) } else { Ok(()) };
+        let merged = self.merge_all(When::Tiered, || lock(&self.state).closing);
+        swept.and(cleaned_up).and(merged)
     }
 }

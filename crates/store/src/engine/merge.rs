@@ -4,15 +4,22 @@
 //! has enough of them, so a row is rewritten a logarithmic number of times. Nothing waits for a merge: queries read
 //! the old segments until the new one is named, and go on with them if they began before.
 
-use std::{collections::BTreeMap, io, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    io,
+    sync::Arc,
+};
 
 use arrow::{array::RecordBatch, compute, error::ArrowError};
 
 use super::{Shared, change::Change, lock};
 use crate::{
-    Project,
-    limits::{MERGE_BYTES, MERGE_SEGMENTS, ROW_GROUP_ROWS, SEGMENT_FULL_BYTES, SEGMENT_FULL_ROWS},
-    manifest::SegmentEntry,
+    Project, files,
+    limits::{
+        MERGE_BYTES, MERGE_SEGMENTS, ROW_GROUP_ROWS, SEGMENT_FULL_BYTES,
+        SEGMENT_FULL_DECODED_BYTES, SEGMENT_FULL_ROWS,
+    },
+    manifest::{SegmentEntry, decoded_bytes},
     schema::schema,
     segment::{self, Segment, SegmentError},
 };
@@ -35,27 +42,38 @@ pub(super) struct Run {
 }
 
 impl Shared {
-    /// Merges until nothing is left to merge, or `stopped`.
+    /// Merges until nothing is left to merge, or `stopped`. One segment's trouble is not another's: tries all, then
+    /// tells the first.
     pub(super) fn merge_all(&self, when: When, stopped: impl Fn() -> bool) -> io::Result<()> {
         let maintaining = lock(&self.maintaining);
+        let mut done = Ok(());
+        let mut failed = HashSet::new();
         while !stopped()
-            && let Some(run) = self.pick(when)
+            && let Some(run) = self.pick(when, &failed)
         {
-            self.merge(&run).map_err(io::Error::other)?;
+            if let Err(error) = self.merge(&run) {
+                failed.extend(run.segments.iter().map(|segment| segment.id));
+                let no_room = matches!(&error, SegmentError::Io(error) if files::no_room(error));
+                done = done.and(Err(io::Error::other(error)));
+                if no_room {
+                    // Nor for any other: to read and encode them all would be in vain.
+                    break;
+                }
+            }
             drop(run);
-            self.sweep(&maintaining)?;
+            done = done.and(self.sweep(&maintaining));
         }
-        Ok(())
+        done
     }
 
-    /// The next run to merge.
-    pub(super) fn pick(&self, when: When) -> Option<Run> {
+    /// The next run to merge, of segments but for those that failed.
+    pub(super) fn pick(&self, when: When, failed: &HashSet<u64>) -> Option<Run> {
         let all: Vec<(Project, Arc<Segment>)> = {
             let state = lock(&self.state);
             let all = state.projects.iter().flat_map(|(name, project)| {
                 project.segments.iter().map(|segment| (name.clone(), Arc::clone(segment)))
             });
-            all.filter(|(_, segment)| !is_full(segment)).collect()
+            all.filter(|(_, segment)| !is_full(segment) && !failed.contains(&segment.id)).collect()
         };
         let mut days: BTreeMap<(Project, String, u32), Vec<Arc<Segment>>> = BTreeMap::new();
         for (project, segment) in all {
@@ -69,42 +87,53 @@ impl Shared {
         let least = if when == When::Tiered { MERGE_SEGMENTS } else { 2 };
         let (key, mut segments) = days.into_iter().find(|(_, segments)| segments.len() >= least)?;
         segments.sort_by_key(|segment| (segment.entry.time_min, segment.entry.sequence_min));
-        let mut rows = 0;
+        let (mut rows, mut bytes) = (0, 0);
         let fits = |segment: &Arc<Segment>| {
             rows += segment.entry.rows;
-            rows <= ROW_GROUP_ROWS as u64
+            bytes += segment.decoded_bytes();
+            rows <= ROW_GROUP_ROWS as u64 && bytes <= MERGE_BYTES as u64
         };
         let segments = segments.into_iter().take_while(fits).collect();
         let (project, day, _) = key;
         Some(Run { project, day, segments })
     }
 
+    /// Merges a run, without the segments that can't be read; tells the first of them.
     pub(super) fn merge(&self, run: &Run) -> Result<(), SegmentError> {
+        let mut unread = Ok(());
         let mut merged = Vec::new();
         let mut parts = Vec::new();
         let mut bytes = 0;
         for segment in &run.segments {
-            match segment.rows() {
-                Ok(rows) => {
-                    bytes += rows.get_array_memory_size();
-                    parts.push(rows);
-                    merged.push(Arc::clone(segment));
-                }
+            let rows = match segment.rows() {
+                Ok(rows) => rows,
                 // Known from now on, and left as it is.
-                Err(SegmentError::Damaged(_)) => {}
-                Err(error) => return Err(error),
+                Err(SegmentError::Damaged(_)) => continue,
+                Err(error) => {
+                    unread = unread.and(Err(error));
+                    continue;
+                }
+            };
+            let decoded = decoded_bytes(&rows);
+            segment.learn_decoded_bytes(decoded as u64);
+            if is_full(segment) {
+                // An older version did not tell.
+                continue;
             }
-            if bytes > MERGE_BYTES && merged.len() > 1 {
+            if bytes + decoded > MERGE_BYTES {
                 break;
             }
+            bytes += decoded;
+            parts.push(rows);
+            merged.push(Arc::clone(segment));
         }
         if merged.len() < 2 {
-            return Ok(());
+            return unread;
         }
         let rows = joined(parts)?;
         let entry = self.write_segment(&run.project, &run.day, &rows)?;
         drop(rows);
-        self.replace(run, merged, entry)
+        self.replace(run, merged, entry).and(unread)
     }
 
     /// Lets a merged segment count in place of its sources, if they all still do.
@@ -144,7 +173,9 @@ fn joined(parts: Vec<RecordBatch>) -> Result<RecordBatch, ArrowError> {
 }
 
 fn is_full(segment: &Segment) -> bool {
-    segment.entry.rows >= SEGMENT_FULL_ROWS || segment.entry.bytes >= SEGMENT_FULL_BYTES
+    segment.entry.rows >= SEGMENT_FULL_ROWS
+        || segment.entry.bytes >= SEGMENT_FULL_BYTES
+        || segment.decoded_bytes() >= SEGMENT_FULL_DECODED_BYTES as u64
 }
 
 fn tier(segment: &Segment) -> u32 {

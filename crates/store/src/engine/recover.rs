@@ -16,16 +16,18 @@ use crate::{
     wal::{self, Damage, Frame, WalFile},
 };
 
-/// The manifest of a data directory. It is written when the directory is made, so that segments without a manifest
-/// are always a mistake, never the work of a crash.
+/// The manifest of a data directory. It is written when the directory is made, so that segments or log files without
+/// a manifest are always a mistake, such as a copy that was cut off, never the work of a crash.
 pub(super) fn manifest(directory: &Path) -> Result<Manifest, ManifestError> {
     if let Some(manifest) = Manifest::load(directory)? {
         return Ok(manifest);
     }
     let is_segment =
         |path: &PathBuf| path.extension().is_some_and(|extension| extension == "parquet");
-    if let Some(segment) = files_below(&directory.join("segments"))?.into_iter().find(is_segment) {
-        return Err(ManifestError::Missing(segment));
+    let segments = files_below(&directory.join("segments"))?.into_iter().filter(is_segment);
+    let logs = wal::list(&directory.join("wal"))?.into_iter().map(|(_, path)| path);
+    if let Some(path) = segments.chain(logs).next() {
+        return Err(ManifestError::Missing(path));
     }
     let manifest = Manifest::empty();
     manifest.save(directory)?;
