@@ -11,7 +11,7 @@ use datafusion::{
 
 use crate::{
     SqlError,
-    limits::{NODES_MAX, TERM_BYTES, TERMS_MAX},
+    limits::{NODES_MAX, TABLES_MAX, TERM_BYTES, TERMS_MAX},
     statement::EXPECTED,
 };
 
@@ -20,10 +20,11 @@ use crate::{
 /// # Errors
 /// What is wrong with the statement, and what was expected.
 pub(crate) fn check(plan: &LogicalPlan) -> Result<(), SqlError> {
-    let mut nodes = 0;
+    let (mut nodes, mut tables) = (0, 0);
     let mut refused = None;
     let walked = plan.apply_with_subqueries(|node| {
         nodes += 1;
+        tables += usize::from(matches!(node, LogicalPlan::TableScan(_)));
         refused = not_offered(node);
         let enough = nodes > NODES_MAX || refused.is_some();
         Ok(if enough { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
@@ -37,6 +38,11 @@ pub(crate) fn check(plan: &LogicalPlan) -> Result<(), SqlError> {
             "the statement has more than {NODES_MAX} steps once each name of WITH stands for what it names, expected \
              fewer or shorter ones"
         );
+        return Err(SqlError::invalid(message));
+    }
+    if tables > TABLES_MAX {
+        let message =
+            format!("the statement reads `logs` {tables} times, expected at most {TABLES_MAX}");
         return Err(SqlError::invalid(message));
     }
     weigh(plan).map(|_| ())

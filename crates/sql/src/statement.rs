@@ -1,11 +1,13 @@
 //! Text -> the one statement that it may hold: `SELECT`, `WITH … SELECT`, `VALUES`, or `EXPLAIN` of one of them.
 
+use std::ops::ControlFlow;
+
 use datafusion::{
     error::DataFusionError,
     sql::{
         parser::{DFParserBuilder, Statement},
         sqlparser::{
-            ast::{Query, Statement as Ast},
+            ast::{Expr, Query, Statement as Ast, Visit, Visitor},
             dialect::GenericDialect,
             tokenizer::{Token, TokenWithSpan, Tokenizer},
         },
@@ -15,7 +17,7 @@ use datafusion::{
 use crate::{
     SqlError,
     error::Position,
-    limits::{DEPTH_MAX, NODES_MAX, SQL_BYTES_MAX, TOKENS_MAX},
+    limits::{DEPTH_MAX, EXPRESSION_DEPTH_MAX, NODES_MAX, SQL_BYTES_MAX, TOKENS_MAX},
     names,
 };
 
@@ -77,7 +79,35 @@ pub(crate) fn parse(sql: &str) -> Result<Statement, SqlError> {
         );
         return Err(SqlError::invalid(message));
     }
+    if query.visit(&mut Depth(0)).is_break() {
+        let message = format!(
+            "an expression has more than {EXPRESSION_DEPTH_MAX} levels, expected fewer signs in a row, or a list: \
+             `IN (…)`"
+        );
+        return Err(SqlError::invalid(message));
+    }
     Ok(statement)
+}
+
+/// How deep the expression is that is being looked at.
+struct Depth(usize);
+
+impl Visitor for Depth {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, _: &Expr) -> ControlFlow<()> {
+        self.0 += 1;
+        if self.0 > EXPRESSION_DEPTH_MAX {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+
+    fn post_visit_expr(&mut self, _: &Expr) -> ControlFlow<()> {
+        self.0 -= 1;
+        ControlFlow::Continue(())
+    }
 }
 
 fn syntax(error: DataFusionError) -> SqlError {

@@ -205,6 +205,12 @@ async fn a_statement_that_is_large_when_it_is_planned_is_refused() {
         ("too many bytes", format!("SELECT '{}'", "x".repeat(64 << 10))),
         ("too many words", format!("SELECT {}1", "1+".repeat(10_000))),
         ("deep parentheses", format!("SELECT {}1{}", "(".repeat(5000), ")".repeat(5000))),
+        ("a long chain", format!("SELECT 'a'{}", " || 'a'".repeat(1500))),
+        ("many alternatives", format!("SELECT 1 FROM logs WHERE a = 1{}", " OR a = 1".repeat(100))),
+        (
+            "many readings of the table",
+            format!("SELECT message FROM logs{}", " UNION ALL SELECT message FROM logs".repeat(16)),
+        ),
         (
             "deep subqueries",
             format!("SELECT * FROM {}logs{}", "(SELECT * FROM ".repeat(300), ")".repeat(300)),
@@ -236,18 +242,18 @@ fn the_longest_chain_fits_the_stack() {
             (
                 format!(
                     "SELECT count(*) FROM logs WHERE message = 'm'{}",
-                    " OR message = 'x'".repeat(1000)
+                    " OR message = 'x'".repeat(60)
                 ),
                 "1",
             ),
             (
                 format!(
                     "SELECT count(*) FROM logs WHERE time > '1970-01-01'{}",
-                    " AND severity_number > 1".repeat(1000)
+                    " AND severity_number > 1".repeat(60)
                 ),
                 "1",
             ),
-            (format!("SELECT 1{}", "+1".repeat(2000)), "2001"),
+            (format!("SELECT 1{}", "+1".repeat(60)), "61"),
             (
                 format!("SELECT count(*) FROM logs WHERE trace_id IN ('x'{})", ",'y'".repeat(1900)),
                 "0",
