@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, ops::Range, sync::Arc, time::Duration};
 use axum::body::Bytes;
 use millpond_query::parse;
 use millpond_record::{Level, LogRecord, Severity, Timestamp};
+use millpond_sql::Sql;
 use millpond_store::{BatchBuilder, EmbeddedStore, Project, Store};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -18,7 +19,10 @@ use tokio::{
 use super::{tail::Over, *};
 use crate::{
     administration::Administration,
+    budget::Budget,
+    disk::Disk,
     keys::{Found, Key, KeyFile, Keys, NewKey},
+    memory::Shares,
     run::Queries,
     usage::Usage,
 };
@@ -63,13 +67,17 @@ impl World {
         let store = Arc::clone(&engine) as Arc<dyn Store>;
         let app = App {
             hubs: Arc::new(Hubs::new(Arc::clone(&store), bounds)),
-            store,
             keys: Arc::new(known),
             usage: Arc::new(Usage::open(folder.path())),
             administration: Arc::new(Administration::new(folder.path())),
             queries: Arc::new(Queries::start().unwrap()),
-            bodies: Arc::new(Semaphore::new(1)),
-            decoding: Arc::new(Semaphore::new(1)),
+            sql: Arc::new(Sql::new(Arc::clone(&store), 0).unwrap()),
+            store,
+            budget: Budget::new(Shares::of(0)),
+            disk: Arc::new(Disk::new(folder.path(), 0)),
+            metrics: Arc::default(),
+            connections: Arc::new(Semaphore::new(1)),
+            connections_max: 1,
             ending,
         };
         let stored = vec![(project("nobody"), String::new())];
