@@ -8,11 +8,6 @@ use crate::{
     workspace::{self, cargo, perform},
 };
 
-/// Also for `clippy`, which would not see the whole-system tests without.
-const WITH_SYSTEM: &str = "--features millpond-system-tests/system";
-/// What is built only for those who ask for it is tested nevertheless.
-const WITH_OPTIONAL: &str =
-    "--features millpond/async,millpond/opentelemetry,millpond-tracing/log,millpond-tower/axum";
 const DENY_VERSION: &str = "0.20.2";
 
 #[derive(clap::Args)]
@@ -55,8 +50,7 @@ fn lint() -> Result<()> {
     component("clippy", "clippy")?;
     perform(
         cargo("clippy --workspace --all-targets")
-            .args(WITH_SYSTEM.split(' '))
-            .args(WITH_OPTIONAL.split(' '))
+            .args(workspace::WITH_EVERYTHING.split(' '))
             .args(["--", "-D", "warnings"]),
     )
 }
@@ -67,13 +61,13 @@ fn build() -> Result<()> {
 }
 
 fn test() -> Result<()> {
-    perform(cargo("test --workspace --no-fail-fast").args(WITH_OPTIONAL.split(' ')))
+    perform(cargo("test --workspace --no-fail-fast").args(workspace::WITH_OPTIONAL.split(' ')))
 }
 
 fn document() -> Result<()> {
     perform(
         cargo("doc --workspace --no-deps")
-            .args(WITH_OPTIONAL.split(' '))
+            .args(workspace::WITH_OPTIONAL.split(' '))
             .env("RUSTDOCFLAGS", "-D warnings"),
     )
 }
@@ -91,7 +85,7 @@ fn deny() -> Result<()> {
 }
 
 fn system() -> Result<()> {
-    perform(cargo("test --workspace --test system").args(WITH_SYSTEM.split(' ')))
+    perform(cargo("test --workspace --test system").args(workspace::WITH_EVERYTHING.split(' ')))
 }
 
 /// In a process of its own: it takes Ctrl-C over.

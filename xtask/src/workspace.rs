@@ -79,7 +79,19 @@ pub(crate) fn program(name: &str, release: bool) -> PathBuf {
     target().join(if release { "release" } else { "debug" }).join(name)
 }
 
-/// Builds every program of the workspace, with cargo's own progress.
+/// What is built only for those who ask for it is tested nevertheless.
+pub(crate) const WITH_OPTIONAL: &str =
+    "--features millpond/async,millpond/opentelemetry,millpond-tracing/log,millpond-tower/axum";
+
+/// And the whole-system tests.
+pub(crate) const WITH_EVERYTHING: &str = "--features millpond/async,millpond/opentelemetry,\
+     millpond-tracing/log,millpond-tower/axum,millpond-system-tests/system";
+
+/// Builds every program of the workspace, with cargo's own progress; for debugging, as the tests need it: features are
+/// unified over all that is built at once, and DataFusion, built again for other ones, takes minutes.
 pub(crate) fn build(release: bool) -> Result<()> {
-    perform(&mut cargo(if release { "build --workspace --release" } else { "build --workspace" }))
+    if release {
+        return perform(&mut cargo("build --workspace --release"));
+    }
+    perform(cargo("build --workspace --all-targets").args(WITH_EVERYTHING.split(' ')))
 }
