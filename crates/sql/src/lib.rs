@@ -24,6 +24,6 @@ mod table;
 
 pub use error::{Position, SqlError};
 pub use limits::{
-    ANSWER_BYTES_MAX, MEMORY_BYTES, ROWS, ROWS_MAX, SQL_BYTES_MAX, STACK_BYTES_MIN, TIME, TIME_MAX,
+    ANSWER_BYTES_MAX, ROWS, ROWS_MAX, SQL_BYTES_MAX, STACK_BYTES_MIN, TIME, TIME_MAX,
 };
 pub use sql::{Limits, Sql, SqlAnswer};

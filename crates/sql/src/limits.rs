@@ -50,10 +50,6 @@ pub const TIME_MAX: Duration = Duration::from_secs(60);
 /// How long a statement runs unless told otherwise.
 pub const TIME: Duration = Duration::from_secs(30);
 
-/// What all statements together may hold in memory for what they group, sort and join, unless told otherwise, in
-/// bytes. A million groups of 100 bytes fit.
-pub const MEMORY_BYTES: usize = 256 << 20;
-
 /// Rows that are worked on at once. A join copies so many rows; between them it can be cancelled.
 pub(crate) const BATCH_ROWS: usize = 2048;
 
