@@ -2,14 +2,18 @@
 //!
 //! A record without the field passes no test of it; `NOT` selects it as well.
 
-use std::{borrow::Cow, cmp::Ordering};
+use std::{
+    borrow::Cow,
+    cmp::Ordering,
+    sync::{Arc, OnceLock},
+};
 
 use memchr::memmem;
 use millpond_query::{Comparison, Condition, Field, Filter, Pattern, Test, words};
 use millpond_record::{LogRecord, TextAttribute, Timestamp, json::Scalar};
 use regex::Regex;
 
-use crate::{QueryError, template::template};
+use crate::{QueryError, select::Asked, template::template};
 
 /// A filter that is ready to be evaluated on one record after the other, as a live tail does.
 #[derive(Clone, Debug)]
@@ -70,6 +74,8 @@ pub(crate) struct Tester {
     pub(crate) field: Field,
     pub(crate) test: Test,
     compiled: Compiled,
+    /// What templates can tell of the words, made for the first unit that is asked.
+    pub(crate) asked: OnceLock<Arc<Asked>>,
 }
 
 /// What of a test is worth preparing.
@@ -132,7 +138,8 @@ impl Tester {
             }
             _ => Compiled::Nothing,
         };
-        Ok(Self { field: condition.field.clone(), test: condition.test.clone(), compiled })
+        let (field, test) = (condition.field.clone(), condition.test.clone());
+        Ok(Self { field, test, compiled, asked: OnceLock::new() })
     }
 
     /// Whether a record passes.

@@ -4,7 +4,7 @@
 //! order: the templates of messages and the dictionaries of strings, where each value is looked at once however many
 //! rows have it; the filters of pages; and only then the texts of the rows that are left.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, sync::Arc};
 
 use arrow::{
     array::{Array, AsArray, StringArray},
@@ -237,7 +237,13 @@ impl Selector<'_> {
         if text.contains(MARK) {
             return self.strings(place::MESSAGE, tester, within);
         }
-        let asked = Asked::new(text, *prefix)?;
+        let asked = match tester.asked.get() {
+            Some(asked) => Arc::clone(asked),
+            None => {
+                let made = Arc::new(Asked::new(text, *prefix)?);
+                Arc::clone(tester.asked.get_or_init(|| made))
+            }
+        };
         let verdicts = asked.verdicts(templates, words);
         let yes = &templates.rows_of(&verdicts.yes) & &within;
         let perhaps = &templates.rows_of(&verdicts.perhaps) & &within;
@@ -426,7 +432,8 @@ fn cost(node: &Node) -> u32 {
 }
 
 /// Words that are looked for, as far as templates can tell.
-struct Asked {
+#[derive(Debug)]
+pub(crate) struct Asked {
     /// The words with marks for those that no template has; `None` if there are none of these.
     marked: Option<Words>,
     /// The last word may be the start of one with a digit.
