@@ -51,7 +51,7 @@ pub(crate) const QUESTIONS: [Question; 15] = [
     question("word, newest 100", "deadlock", 74.0, 69.0, Some(60.0)),
     question("by trace id", "trace_id:TRACE", 4.0, 13.0, Some(4.0)),
     question("rare word", "RARE", 2.0, 12.0, Some(4.0)),
-    question("substring, count", "*ssuer ret* | stats count()", 131.0, 71.0, None),
+    question("substring, count", "*ssuer* | stats count()", 131.0, 71.0, None),
     question(
         "level and service, newest 100",
         "level:error service:payments",
