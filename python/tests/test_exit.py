@@ -257,6 +257,33 @@ queue.Queue().get()
     each_once(server, ["of the child", *(f"record {n}" for n in range(100))])
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="no timer that tells one thread")
+@pytest.mark.parametrize("where", ["here", "in a child"])
+def test_sigterm_is_heard_by_a_main_thread_whose_wait_it_does_not_interrupt(
+    start: Start, server: Recorder, where: str
+) -> None:
+    """As if it had come just before the wait: the signal goes to another thread, so that the lock is waited for on."""
+    code = f"""
+log.info("before")
+parent = os.getpid()
+if {where!r} == "in a child" and os.fork() != 0:
+    status = os.wait()[1]
+    assert status == signal.SIGTERM, status
+    sys.exit()
+log.info("record")
+def tell():
+    time.sleep(0.1)
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+threading.Thread(target=tell, daemon=True).start()
+lock = threading.Lock()
+lock.acquire()
+lock.acquire()
+"""
+    running = begin(start, code)
+    assert running.wait() == (-signal.SIGTERM if where == "here" else 0), running.output
+    each_once(server, ["before", "record"])
+
+
 @unix
 def test_a_pool_that_is_terminated_flushes(start: Start, server: Recorder) -> None:
     code = """

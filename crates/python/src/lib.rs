@@ -20,6 +20,7 @@ mod object;
 mod options;
 mod read;
 mod record;
+mod sigterm;
 mod value;
 
 #[pyo3::pymodule(gil_used = false)]
@@ -45,6 +46,18 @@ mod _native {
     #[pyfunction]
     fn after_fork() {
         crate::ending::after_fork();
+    }
+
+    /// The handler of SIGTERM was set by this thread, the main one: has it called wherever that thread waits.
+    #[pyfunction]
+    fn insist_on_sigterm() {
+        crate::sigterm::insist();
+    }
+
+    /// The handler of SIGTERM was called.
+    #[pyfunction]
+    fn sigterm_is_heard() {
+        crate::sigterm::heard();
     }
 
     #[pymodule_init]

@@ -81,7 +81,8 @@ async fn the_route_is_the_one_that_matched() {
     );
 }
 
-/// Serves the app; asks for each path on a connection of its own, reads so many bytes at least, and goes away.
+/// Serves the app; asks for each path on a connection of its own, reads so many bytes at least or what there is, and
+/// goes away. A server need not begin with a request whose client is gone, so something is read of each.
 fn ask(client: &Client, paths: &[(&str, &str, usize)]) {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -98,7 +99,11 @@ fn ask(client: &Client, paths: &[(&str, &str, usize)]) {
         let mut came = 0;
         let mut buffer = [0; 4096];
         while came < *bytes_min {
-            came += stream.read(&mut buffer).unwrap();
+            let read = stream.read(&mut buffer).unwrap();
+            if read == 0 {
+                break;
+            }
+            came += read;
         }
         drop(stream);
         eventually("a record of the request", || client.metrics().accepted > before);
@@ -116,7 +121,7 @@ fn a_real_server_tells_when_a_response_ends_and_when_the_client_goes_away() {
             ("HEAD", "/text", 1),
             ("GET", "/sized", 2048),
             ("GET", "/endless", 10_000),
-            ("GET", "/panic", 0),
+            ("GET", "/panic", 1),
         ],
     );
     let records = stored(&server, &client);

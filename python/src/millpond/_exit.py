@@ -104,6 +104,8 @@ class _Exit:
         self._deadlines = {}
         self._said = False
         self._hook_multiprocessing()
+        if signal.getsignal(signal.SIGTERM) is _on_sigterm:
+            _native.insist_on_sigterm()
 
     def _hook_celery(self) -> None:
         """Before a fork and not after it: another thread may hold a lock of Celery's, and would not be in the child."""
@@ -137,12 +139,18 @@ def _flush_on_sigterm() -> None:
         return  # Handlers are set by the main thread only.
     try:
         if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-            signal.signal(signal.SIGTERM, _on_sigterm)
+            _handle_sigterm()
     except ValueError:
         pass  # A subinterpreter.
 
 
+def _handle_sigterm() -> None:
+    signal.signal(signal.SIGTERM, _on_sigterm)
+    _native.insist_on_sigterm()
+
+
 def _on_sigterm(_number: int, _frame: object) -> None:
+    _native.sigterm_is_heard()
     ends = signal.getsignal(signal.SIGTERM) is _on_sigterm
     try:
         exit_.flush()
@@ -151,7 +159,7 @@ def _on_sigterm(_number: int, _frame: object) -> None:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGTERM)
             # Still here: the first process of a container is not ended by it.
-            signal.signal(signal.SIGTERM, _on_sigterm)
+            _handle_sigterm()
         # Or another handler has called this one, and decides by itself.
         exit_.go_on()
 

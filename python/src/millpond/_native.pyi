@@ -14,6 +14,8 @@ __all__ = [
     "__version__",
     "after_fork",
     "begin_ending",
+    "insist_on_sigterm",
+    "sigterm_is_heard",
 ]
 
 __version__: Final[str]
@@ -21,6 +23,8 @@ DEFAULTS: Final[dict[str, Any]]
 
 def begin_ending() -> None: ...
 def after_fork() -> None: ...
+def insist_on_sigterm() -> None: ...
+def sigterm_is_heard() -> None: ...
 
 @final
 class Attributes:
