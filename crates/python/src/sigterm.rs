@@ -94,8 +94,7 @@ mod linux {
         if OWNER.load(SeqCst) != process() {
             return;
         }
-        let time =
-            libc::timespec { tv_sec: 0, tv_nsec: interval.subsec_nanos() as libc::c_long };
+        let time = libc::timespec { tv_sec: 0, tv_nsec: interval.subsec_nanos() as libc::c_long };
         let times = libc::itimerspec { it_interval: time, it_value: time };
         // SAFETY: the timer is this process's and is never deleted; the times live through the call.
         unsafe { libc::timer_settime(TIMER.load(SeqCst), 0, &raw const times, ptr::null_mut()) };

@@ -13,6 +13,8 @@ use arrow::{
 use hashbrown::HashMap;
 use twox_hash::XxHash3_128;
 
+use crate::bitmap::{is_few, rows_where};
+
 /// A column.
 #[derive(Debug)]
 pub(crate) enum Column {
@@ -57,28 +59,49 @@ impl Dictionary {
         })
     }
 
-    /// The rows whose value passes.
-    pub(crate) fn rows(&self, mut passes: impl FnMut(&str) -> bool) -> BooleanBuffer {
+    /// The rows of `within` whose value passes.
+    pub(crate) fn rows(
+        &self,
+        mut passes: impl FnMut(&str) -> bool,
+        within: &BooleanBuffer,
+    ) -> BooleanBuffer {
         let mut table: Vec<bool> =
             self.values.iter().map(|value| passes(value.unwrap_or_default())).collect();
         table.push(false);
-        self.rows_of(&table)
+        self.rows_of(&table, within)
     }
 
-    /// The rows whose code is marked.
-    pub(crate) fn rows_of(&self, table: &[bool]) -> BooleanBuffer {
-        let len = self.codes.len();
+    /// The rows of `within` whose code is marked.
+    pub(crate) fn rows_of(&self, table: &[bool], within: &BooleanBuffer) -> BooleanBuffer {
         if table.iter().all(|&passes| !passes) {
-            return BooleanBuffer::new_unset(len);
+            return BooleanBuffer::new_unset(within.len());
         }
-        BooleanBuffer::collect_bool(len, |row| {
-            self.codes
-                .get(row)
-                .and_then(|&code| table.get(code as usize))
-                .copied()
-                .unwrap_or_default()
-        })
+        let is_marked = |code: u32| table.get(code as usize).copied().unwrap_or_default();
+        if is_few(within) {
+            return rows_where(within, |row| {
+                self.codes.get(row).is_some_and(|&code| is_marked(code))
+            });
+        }
+        let marks = |codes: &[u32]| {
+            let mut marks = [0; 64];
+            for (mark, &code) in marks.iter_mut().zip(codes) {
+                *mark = u8::from(is_marked(code));
+            }
+            pack(&marks)
+        };
+        let bits: Vec<u64> = self.codes.chunks(64).map(marks).collect();
+        &BooleanBuffer::new(bits.into(), 0, self.codes.len()) & within
     }
+}
+
+/// The bits of 64 bytes that are 0 or 1, the first one lowest.
+fn pack(marks: &[u8; 64]) -> u64 {
+    let (eights, _) = marks.as_chunks();
+    eights.iter().rev().fold(0, |bits, &eight| {
+        // The bit of byte n moves to 56 + n, by way of the factor 2^(56 - 7 n); no two terms of the product meet.
+        let gathered = u64::from_le_bytes(eight).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+        bits << 8 | gathered
+    })
 }
 
 impl Column {
@@ -185,3 +208,33 @@ impl Column {
 
 /// A column that many queries may hold.
 pub(crate) type Shared = Arc<Column>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_become_the_bits_of_their_places() {
+        let marks: [u8; 64] = std::array::from_fn(|place| u8::from(place % 3 == 0 || place == 40));
+        let bits = pack(&marks);
+        assert!(marks.iter().zip(0..).all(|(&mark, place)| bits >> place & 1 == u64::from(mark)));
+        assert_eq!(pack(&[1; 64]), u64::MAX);
+    }
+
+    #[test]
+    fn rows_with_marked_values_are_found_among_few_rows_and_among_many() {
+        let strings: StringArray =
+            (0..1000).map(|row| (row % 7 != 0).then(|| ["a", "b", "c"][row % 3])).collect();
+        let Column::Dictionary(dictionary) = Column::of_strings(&strings) else { panic!() };
+        let expected: Vec<usize> =
+            (0..1000).filter(|&row| strings.is_valid(row) && strings.value(row) == "b").collect();
+        for step in [1, 2, 50] {
+            let within = BooleanBuffer::collect_bool(1000, |row| row % step == 0);
+            let found: Vec<usize> =
+                dictionary.rows(|value| value == "b", &within).set_indices().collect();
+            let expected: Vec<usize> =
+                expected.iter().copied().filter(|row| row % step == 0).collect();
+            assert_eq!(found, expected);
+        }
+    }
+}

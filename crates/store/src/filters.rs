@@ -1,4 +1,4 @@
-//! For each page of rows, what can't be in it: words with digits of the message, and ids.
+//! For each page of rows ([`FILTER_ROWS`](crate::limits::FILTER_ROWS) of them), what can't be in it: words with digits of the message, and ids.
 //!
 //! A filter never denies what is there; of what is not there it lets one in some 256 through. Words without digits need
 //! none, they are in the templates.
@@ -64,14 +64,19 @@ pub(crate) fn encode(pages: &mut [Vec<u64>]) -> Vec<u8> {
 /// The filters of a row group.
 #[derive(Debug)]
 pub(crate) struct PageFilters {
+    /// How many rows share one; the last may have fewer.
+    pub(crate) rows: usize,
     block: Vec<u8>,
     /// Where each page's filter begins and ends.
     pages: Vec<(usize, usize)>,
 }
 
 impl PageFilters {
-    /// Reads a block; `None` if it is none.
-    pub(crate) fn parse(block: Vec<u8>) -> Option<Self> {
+    /// Reads a block with a filter for each so many rows; `None` if it is none.
+    pub(crate) fn parse(block: Vec<u8>, rows: usize) -> Option<Self> {
+        if rows == 0 {
+            return None;
+        }
         let number = |at: usize| {
             let bytes = block.get(at..at + 4)?.try_into().ok()?;
             usize::try_from(u32::from_le_bytes(bytes)).ok()
@@ -85,7 +90,7 @@ impl PageFilters {
             pages.push((at + 4, end));
             at = end;
         }
-        Some(Self { block, pages })
+        Some(Self { rows, block, pages })
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -117,7 +122,7 @@ mod tests {
             vec![],
             vec![word_key("one1")],
         ];
-        let filters = PageFilters::parse(encode(&mut pages)).unwrap();
+        let filters = PageFilters::parse(encode(&mut pages), 9000).unwrap();
         assert_eq!(filters.len(), 3);
         assert!((0..9000).all(|n| filters.may_hold(0, &[value_key(&format!("a{n}"))])));
         let wrong =
@@ -125,7 +130,7 @@ mod tests {
         assert!(wrong < 90, "{wrong}");
         assert!(filters.may_hold(2, &[word_key("ONE1")]));
         assert!(filters.may_hold(1, &[1]), "a page without a filter is read");
-        assert!(PageFilters::parse(vec![9, 0, 0, 0, 1]).is_none());
+        assert!(PageFilters::parse(vec![9, 0, 0, 0, 1], 9000).is_none());
     }
 
     #[test]

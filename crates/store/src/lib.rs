@@ -30,8 +30,10 @@
 //! [`check`] says whether a directory is whole, [`repair`] makes it so, [`backup`] copies it while it is in use.
 
 mod aggregate;
+mod asked;
 mod backup;
 mod batch;
+mod bitmap;
 mod cache;
 mod check;
 mod clock;

@@ -41,8 +41,16 @@ pub(crate) const CHUNK_BYTES: usize = 64 << 20;
 /// Rows of a Parquet row group: the unit that a scan reads or skips. 128 Ki rows of 350 bytes are 45 MB decoded.
 pub(crate) const ROW_GROUP_ROWS: usize = 128 << 10;
 
-/// Rows of a Parquet data page.
+/// Most rows of a Parquet data page...
 pub(crate) const PAGE_ROWS: usize = 8 << 10;
+
+/// ... and most bytes, about, of one whose column has no dictionary: a page is decoded as a whole, also for one row.
+/// Smaller pages compress worse.
+pub(crate) const PAGE_BYTES: usize = 64 << 10;
+
+/// Rows that share a filter of words and ids. A page of fewer costs more bytes for each key, of more, more rows are
+/// looked at for the one that has it.
+pub(crate) const FILTER_ROWS: usize = 2 << 10;
 
 /// A client whose last batch is older than this may be forgotten by the idempotency table.
 pub(crate) const IDEMPOTENCY_WINDOW: Duration = Duration::from_secs(7 * 24 * 3600);

@@ -5,15 +5,16 @@
 use std::{
     borrow::Cow,
     cmp::Ordering,
+    ops::Range,
     sync::{Arc, OnceLock},
 };
 
 use memchr::memmem;
 use millpond_query::{Comparison, Condition, Field, Filter, Pattern, Test, words};
 use millpond_record::{LogRecord, TextAttribute, Timestamp, json::Scalar};
-use regex::Regex;
+use regex::{Regex, bytes};
 
-use crate::{QueryError, select::Asked, template::template};
+use crate::{QueryError, asked::Asked, template::template};
 
 /// A filter that is ready to be evaluated on one record after the other, as a live tail does.
 #[derive(Clone, Debug)]
@@ -273,37 +274,89 @@ fn value<'a>(record: &'a LogRecord<'_>, field: &Field) -> Option<Scalar<'a>> {
     }
 }
 
-/// Looks for words that stand one after the other, in any case.
+/// Looks for words that stand one after the other, in any case. One regular expression for all of them would be ten
+/// times as long in the making: what may stand between them are some hundred ranges of characters.
 #[derive(Clone, Debug)]
 pub(crate) struct Words {
-    /// The words and what is between them. Without what must stand around them, so that the engine can look for
-    /// their letters and skip the rest of the text.
-    core: Regex,
+    /// The first word, wherever; what must stand around it is looked at later, so that the engine can look for letters
+    /// and skip the rest of the text.
+    first: bytes::Regex,
+    /// The others, each where the text starts.
+    others: Vec<bytes::Regex>,
     /// Whether the last word may go on.
     prefix: bool,
 }
 
 impl Words {
     pub(crate) fn new(text: &str, prefix: bool) -> Result<Self, regex::Error> {
-        let parts: Vec<String> = words(text).map(regex::escape).collect();
-        let pattern = format!("(?i){}", parts.join(r"[^\p{Alphabetic}\p{N}]+"));
-        Ok(Self { core: Regex::new(&pattern)?, prefix })
+        let mut words = words(text).map(regex::escape);
+        let first = bytes::Regex::new(&format!("(?i){}", words.next().unwrap_or_default()))?;
+        let others = words.map(|word| bytes::Regex::new(&format!("(?i)^{word}")));
+        Ok(Self { first, others: others.collect::<Result<_, _>>()?, prefix })
     }
 
     pub(crate) fn stand_in(&self, value: &str) -> bool {
-        let outside = |character: Option<char>| character.is_none_or(|c| !c.is_alphanumeric());
         let mut start = 0;
-        while let Some(found) = self.core.find_at(value, start) {
-            let before = value.get(..found.start()).and_then(|text| text.chars().next_back());
-            let mut from_here = value.get(found.start()..).unwrap_or_default().chars();
-            let after = value.get(found.end()..).and_then(|text| text.chars().next());
-            if outside(before) && (self.prefix || outside(after)) {
+        while let Some(found) = self.find_letters(value.as_bytes(), start) {
+            start = found.start + 1;
+            if self.are_whole(value, found) {
                 return true;
             }
-            start = found.start() + from_here.next().map_or(1, char::len_utf8);
         }
         false
     }
+
+    /// Where their letters are, from `from` on, in UTF-8; more letters may stand around them.
+    pub(crate) fn find_letters(&self, value: &[u8], from: usize) -> Option<Range<usize>> {
+        let mut from = from;
+        while let Some(found) = self.first.find_at(value, from) {
+            if let Some(end) = self.end_of_others(value, found.end()) {
+                return Some(found.start()..end);
+            }
+            from = found.start() + 1;
+        }
+        None
+    }
+
+    /// Where the other words end, if they stand from here on, each behind something that is none.
+    fn end_of_others(&self, value: &[u8], from: usize) -> Option<usize> {
+        let mut end = from;
+        for word in &self.others {
+            let start = end + between(value.get(end..)?);
+            if start == end {
+                return None;
+            }
+            end = start + word.find(value.get(start..)?)?.end();
+        }
+        Some(end)
+    }
+
+    /// Whether what was found at a place is whole words.
+    pub(crate) fn are_whole(&self, value: &str, place: Range<usize>) -> bool {
+        let outside = |character: Option<char>| character.is_none_or(|c| !c.is_alphanumeric());
+        let before = value.get(..place.start).and_then(|text| text.chars().next_back());
+        let after = value.get(place.end..).and_then(|text| text.chars().next());
+        outside(before) && (self.prefix || outside(after))
+    }
+}
+
+/// How many bytes at the start of UTF-8 are no word.
+fn between(text: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        let width = match byte {
+            0..0x80 => 1,
+            0x80..0xe0 => 2,
+            0xe0..0xf0 => 3,
+            0xf0.. => 4,
+        };
+        let character = text.get(at..at + width).and_then(|bytes| str::from_utf8(bytes).ok());
+        if character.is_none_or(|text| text.chars().all(char::is_alphanumeric)) {
+            break;
+        }
+        at += width;
+    }
+    at
 }
 
 /// Numbers compare as numbers, everything else as text.
@@ -344,6 +397,12 @@ mod tests {
             ("10.0.0.1", false, "from 110.0.0.1", false),
             ("ab", false, "xab ab", true),
             ("ß", false, "aß ßa ß", true),
+            ("one two", false, "one·–·TWO", true),
+            ("one two", false, "onetwo one2two", false),
+            ("one two", false, "one one  two", true),
+            ("one one two", false, "one one one two", true),
+            ("one two", true, "one (twofold)", true),
+            ("one two", false, "one", false),
         ] {
             assert_eq!(
                 Words::new(text, prefix).unwrap().stand_in(value),

@@ -9,11 +9,7 @@ use arrow::{
 };
 
 use crate::{
-    QueryError,
-    schema::place,
-    select::{columns_of, places},
-    shred::FieldColumn,
-    unit::Unit,
+    QueryError, bitmap::places, schema::place, select::columns_of, shred::FieldColumn, unit::Unit,
 };
 
 /// Some rows of a unit with their whole `fields`.

@@ -13,6 +13,7 @@ use millpond_query::{Field, TimeRange};
 
 use crate::{
     Answer, Order, QueryError, Rows,
+    bitmap::places,
     cache::Cache,
     columns::Column,
     engine::Snapshot,
@@ -20,7 +21,7 @@ use crate::{
     matches::Node,
     parallel::{self, Cancelled},
     schema::{place, schema},
-    select::{Selector, places},
+    select::Selector,
     unit::{Reading, Unit, Units, add},
     values::{RowList, Value, Values},
 };
@@ -279,7 +280,6 @@ fn materialise(
     kept: &[Candidate],
     cancelled: &Cancelled,
 ) -> Result<RecordBatch, QueryError> {
-    let all: Vec<usize> = (0..schema().fields().len()).collect();
     let mut by_unit: Vec<(usize, u32, usize)> =
         kept.iter().enumerate().map(|(place, found)| (found.unit, found.row, place)).collect();
     by_unit.sort_unstable();
@@ -292,12 +292,24 @@ fn materialise(
             }
         }
     }
-    let parts = parallel::map(cancelled, &groups, |rows| {
+    // Mostly the rows are of one unit: what is in `fields` takes as long as all the rest.
+    let (rest, fields): (Vec<usize>, Vec<usize>) =
+        (0..schema().fields().len()).partition(|&column| column != place::FIELDS);
+    let halves: Vec<_> = groups.iter().flat_map(|&rows| [(rows, &rest), (rows, &fields)]).collect();
+    let halves = parallel::map(cancelled, &halves, |(rows, columns)| {
         let wanted: Vec<u32> = rows.iter().map(|&(_, row, _)| row).collect();
         let unit = rows.first().and_then(|&(unit, ..)| units.get(unit));
-        let Some(unit) = unit else { return Ok(RecordBatch::new_empty(Arc::clone(schema()))) };
-        Ok(unit.read(&all, Some(&wanted))?.with_schema(Arc::clone(schema()))?)
+        let unit = unit.ok_or_else(|| QueryError::Read("a unit is missing".into()))?;
+        unit.read(columns, Some(&wanted))
     })?;
+    let parts = halves.chunks(2).map(|halves| {
+        let mut columns: Vec<_> = halves.iter().flat_map(RecordBatch::columns).cloned().collect();
+        if let Some(fields) = columns.pop() {
+            columns.insert(place::FIELDS, fields);
+        }
+        RecordBatch::try_new(Arc::clone(schema()), columns)
+    });
+    let parts = parts.collect::<Result<Vec<_>, _>>()?;
     if parts.is_empty() {
         return Ok(RecordBatch::new_empty(Arc::clone(schema())));
     }

@@ -2,7 +2,9 @@
 //!
 //! # Format, version 2
 //! An Apache Parquet file that any reader opens. Rows are sorted by (time, sequence), in row groups of
-//! [`ROW_GROUP_ROWS`] rows, whose pages have [`PAGE_ROWS`] rows; all pages are compressed with zstd.
+//! [`ROW_GROUP_ROWS`] rows, whose pages have up to [`PAGE_ROWS`] rows; all pages are compressed with zstd. Ids, and
+//! other texts that do not repeat but `message`, `exception` and `fields`, are encoded with their lengths apart
+//! (`DELTA_LENGTH_BYTE_ARRAY`).
 //!
 //! | column | type | meaning |
 //! | --- | --- | --- |
@@ -26,6 +28,7 @@
 //!   "fields": [ { "name": "fields.http.status", "path": ["http", "status"], "kind": "int", "repeats": true }, … ],
 //!                           in the order of their columns, which stand behind `template`; `repeats`: has a dictionary
 //!   "rest_keys": ["a", …],  the first keys in the column `fields`; null: too many to name
+//!   "filter_rows": 2048,    rows that share a filter
 //!   "filters": [[offset, bytes], …] }                      one for each row group
 //! ```
 //! Version 1 has no layout, no templates, no filters, and all members in `fields`.
@@ -80,7 +83,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     files,
     filters::{self, PageFilters, value_key, word_key},
-    limits::{PAGE_ROWS, ROW_GROUP_ROWS, TEMPLATES_MAX},
+    limits::{FILTER_ROWS, PAGE_BYTES, PAGE_ROWS, ROW_GROUP_ROWS, TEMPLATES_MAX},
     manifest::{SegmentEntry, segment_file},
     project::Project,
     schema::{column, place, schema},
@@ -91,6 +94,9 @@ use crate::{
 /// Columns whose values hardly repeat: a dictionary would only cost.
 const NO_DICTIONARY: [&str; 6] =
     ["message", "trace_id", "span_id", "request_id", column::EXCEPTION, column::FIELDS];
+
+/// Of these, those with texts: with the length of each text before it they compress better, ids without it.
+const TEXTS: [&str; 3] = ["message", column::EXCEPTION, column::FIELDS];
 
 /// Why a segment could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -302,7 +308,7 @@ impl Segment {
         let footer = self.open()?;
         let Some(&(offset, bytes)) = footer.layout.filters.get(row_group) else { return Ok(None) };
         let block = Positioned::open(&self.path)?.bytes_at(offset, bytes)?;
-        Ok(PageFilters::parse(block))
+        Ok(PageFilters::parse(block, footer.layout.filter_rows))
     }
 
     /// What the file has.
@@ -349,6 +355,8 @@ pub(crate) struct Layout {
     pub(crate) fields: Vec<(FieldColumn, usize)>,
     /// The first keys of what is in no column; `None`: not known.
     pub(crate) rest_keys: Option<Vec<String>>,
+    /// Rows that share a filter.
+    filter_rows: usize,
     /// Offset and size of each row group's filters.
     filters: Vec<(u64, usize)>,
 }
@@ -359,6 +367,7 @@ struct WrittenLayout {
     format_version: u32,
     fields: Vec<FieldColumn>,
     rest_keys: Option<Vec<String>>,
+    filter_rows: usize,
     filters: Vec<(u64, usize)>,
 }
 
@@ -382,8 +391,11 @@ impl Footer {
                 "version {version}, this program reads {LAYOUT_VERSION}"
             )));
         }
-        let layout =
-            Layout { filters: written.filters, ..Layout::new(written.fields, written.rest_keys) };
+        let layout = Layout {
+            filter_rows: written.filter_rows,
+            filters: written.filters,
+            ..Layout::new(written.fields, written.rest_keys)
+        };
         // Strings that repeat are read with their dictionary.
         let repeating = layout.dictionaries();
         let types = metadata.schema().fields().iter().enumerate().map(|(place, field)| {
@@ -444,6 +456,7 @@ impl Layout {
             template: Some(place::TEMPLATE),
             fields: fields.into_iter().zip(place::TEMPLATE + 1..).collect(),
             rest_keys,
+            filter_rows: FILTER_ROWS,
             filters: Vec::new(),
         }
     }
@@ -602,7 +615,7 @@ fn encode(rows: &RecordBatch) -> Result<Vec<u8>, SegmentError> {
     writer.write(&batch)?;
     writer.flush()?;
     let mut filters = Vec::new();
-    for pages in keys.chunks_mut(ROW_GROUP_ROWS / PAGE_ROWS) {
+    for pages in keys.chunks_mut(ROW_GROUP_ROWS / FILTER_ROWS) {
         let block = filters::encode(pages);
         filters.push((writer.bytes_written() as u64, block.len()));
         writer.write_all(&block)?;
@@ -611,6 +624,7 @@ fn encode(rows: &RecordBatch) -> Result<Vec<u8>, SegmentError> {
         format_version: LAYOUT_VERSION,
         fields: own,
         rest_keys: shredded.rest_keys,
+        filter_rows: FILTER_ROWS,
         filters,
     };
     let layout =
@@ -622,14 +636,14 @@ fn encode(rows: &RecordBatch) -> Result<Vec<u8>, SegmentError> {
 
 /// The template of each message, if there are not too many, and for each page the keys of all words that are in none.
 pub(crate) fn templates(messages: &StringArray) -> (ArrayRef, Vec<Vec<u64>>) {
-    let mut pages = vec![Vec::new(); messages.len().div_ceil(PAGE_ROWS)];
+    let mut pages = vec![Vec::new(); messages.len().div_ceil(FILTER_ROWS)];
     let mut known: HashMap<String, i32> = HashMap::new();
     let mut values = StringBuilder::new();
     let mut places = Int32Builder::with_capacity(messages.len());
     let mut template = String::new();
     for (row, message) in messages.iter().enumerate() {
         let message = message.unwrap_or_default();
-        let Some(keys) = pages.get_mut(row / PAGE_ROWS) else { continue };
+        let Some(keys) = pages.get_mut(row / FILTER_ROWS) else { continue };
         template.clear();
         split(message, &mut template, |word| keys.push(word_key(word)));
         let place = match known.get(&template) {
@@ -673,7 +687,7 @@ fn add_ids(rows: &RecordBatch, pages: &mut [Vec<u64>]) {
             continue;
         }
         for (row, id) in ids.iter().enumerate() {
-            if let Some((id, keys)) = id.zip(pages.get_mut(row / PAGE_ROWS)) {
+            if let Some((id, keys)) = id.zip(pages.get_mut(row / FILTER_ROWS)) {
                 keys.push(value_key(id));
             }
         }
@@ -695,10 +709,16 @@ fn properties(own: &[FieldColumn]) -> WriterProperties {
             .set_column_encoding(ColumnPath::from(name), Encoding::DELTA_BINARY_PACKED)
             .set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::Page);
     }
-    let unique = own.iter().filter(|column| !column.repeats).map(|column| &column.name);
-    for name in NO_DICTIONARY.into_iter().map(str::to_owned).chain(unique.cloned()) {
-        let name = ColumnPath::new(vec![name]);
-        properties = properties.set_column_dictionary_enabled(name, false);
+    let unique = own.iter().filter(|column| column.kind == Kind::String && !column.repeats);
+    let unique = unique.map(|column| column.name.as_str());
+    for name in NO_DICTIONARY.into_iter().chain(unique) {
+        let path = ColumnPath::new(vec![name.to_owned()]);
+        properties = properties
+            .set_column_dictionary_enabled(path.clone(), false)
+            .set_column_data_page_size_limit(path.clone(), PAGE_BYTES);
+        if !TEXTS.contains(&name) {
+            properties = properties.set_column_encoding(path, Encoding::DELTA_LENGTH_BYTE_ARRAY);
+        }
     }
     properties.build()
 }

@@ -7,11 +7,11 @@
 use std::{cmp::Reverse, sync::Arc};
 
 use arrow::{
-    array::{Array, AsArray, StringArray},
+    array::{Array, AsArray, BooleanBufferBuilder, StringArray},
     buffer::BooleanBuffer,
     datatypes::{TimestampNanosecondType, UInt8Type, UInt32Type},
 };
-use millpond_query::{Comparison, Field, Test, words};
+use millpond_query::{Comparison, Field, Test};
 use millpond_record::{
     TextAttribute, Timestamp,
     json::{Object, Scalar},
@@ -19,20 +19,18 @@ use millpond_record::{
 
 use crate::{
     QueryError,
-    columns::{Column, Dictionary},
-    filters::{PageFilters, value_key, word_key},
-    limits::PAGE_ROWS,
-    matches::{Node, Tester, Words},
+    asked::Asked,
+    bitmap::{containing, is_few, none, places, rows_where, scatter},
+    columns::Column,
+    filters::{PageFilters, value_key},
+    matches::{Node, Tester},
     members::{Contested, leads_to},
     schema::place,
     segment::FILTERED,
     shred::{FieldColumn, Kind},
-    template::{MARK, is_variable, shown},
+    template::{MARK, shown},
     unit::{Reading, Unit, add},
 };
-
-/// Rows are read one by one, rather than a column as a whole, if they are fewer than one in so many.
-const FEW: usize = 6;
 
 /// A unit that is asked for the rows that pass.
 pub(crate) struct Selector<'a> {
@@ -172,10 +170,15 @@ impl Selector<'_> {
         }
         self.texts(place, within, |column, within| {
             if let Column::Dictionary(dictionary) = column {
-                return &dictionary.rows(|value| tester.matches_text(value)) & within;
+                return dictionary.rows(|value| tester.matches_text(value), within);
             }
-            if let (Some(found), Column::Text(strings)) = (tester.finder(), column) {
-                return &containing(strings, found) & within;
+            if let (Column::Text(strings), false) = (column, is_few(within)) {
+                if let Some(finder) = tester.finder() {
+                    return &containing(strings, finder) & within;
+                }
+                if let Some(words) = tester.words() {
+                    return &containing(strings, words) & within;
+                }
             }
             rows_where(within, |row| column.text(row).is_some_and(|text| tester.matches_text(text)))
         })
@@ -192,7 +195,7 @@ impl Selector<'_> {
         if count == 0 {
             return Ok(within);
         }
-        if count * FEW > within.len() || self.unit.cached(place).is_some() {
+        if !is_few(&within) || self.unit.cached(place).is_some() {
             add(&self.reading.rows, within.len());
             return Ok(ask(&*self.unit.column(place)?, &within));
         }
@@ -215,10 +218,13 @@ impl Selector<'_> {
         if !pages.contains(&true) {
             return Ok(none(&within));
         }
-        let held = BooleanBuffer::collect_bool(within.len(), |row| {
-            pages.get(row / PAGE_ROWS).copied().unwrap_or(true)
-        });
-        Ok(&held & &within)
+        let mut held = BooleanBufferBuilder::new(within.len());
+        for held_on_page in pages {
+            let rows = filters.rows.min(within.len().saturating_sub(held.len()));
+            held.append_n(rows, held_on_page);
+        }
+        held.append_n(within.len().saturating_sub(held.len()), true);
+        Ok(&held.finish() & &within)
     }
 
     fn message(&self, tester: &Tester, within: BooleanBuffer) -> Selected {
@@ -244,11 +250,15 @@ impl Selector<'_> {
                 Arc::clone(tester.asked.get_or_init(|| made))
             }
         };
+        // Whatever its template, a message has the words with digits; a page that has none of them need not be asked.
+        let within = self.on_pages(within, &asked.variable_keys)?;
+        if within.count_set_bits() == 0 {
+            return Ok(within);
+        }
         let verdicts = asked.verdicts(templates, words);
-        let yes = &templates.rows_of(&verdicts.yes) & &within;
-        let perhaps = &templates.rows_of(&verdicts.perhaps) & &within;
-        let unknown = &templates.rows_of(&verdicts.unknown) & &within;
-        let perhaps = self.on_pages(perhaps, &asked.variable_keys)?;
+        let yes = templates.rows_of(&verdicts.yes, &within);
+        let perhaps = templates.rows_of(&verdicts.perhaps, &within);
+        let unknown = templates.rows_of(&verdicts.unknown, &within);
         let unknown = self.on_pages(unknown, &asked.keys)?;
         let looked = self.strings(place::MESSAGE, tester, &perhaps | &unknown)?;
         Ok(&yes | &looked)
@@ -258,7 +268,7 @@ impl Selector<'_> {
         if let Some(place) = self.unit.layout().template
             && let Column::Dictionary(templates) = &*self.unit.column(place)?
         {
-            let known = &templates.rows(|template| tester.matches_text(&shown(template))) & within;
+            let known = templates.rows(|template| tester.matches_text(&shown(template)), within);
             let missing = templates.missing();
             let unknown = rows_where(within, |row| templates.codes.get(row) == Some(&missing));
             return Ok(&known | &self.templates_of(tester, unknown)?);
@@ -403,8 +413,8 @@ fn is_filtered(place: usize) -> bool {
 }
 
 fn may_hold(filters: &PageFilters, page: usize, keys: &[u64], within: &BooleanBuffer) -> bool {
-    let start = page * PAGE_ROWS;
-    let rows = PAGE_ROWS.min(within.len().saturating_sub(start));
+    let start = page * filters.rows;
+    let rows = filters.rows.min(within.len().saturating_sub(start));
     within.slice(start.min(within.len()), rows).count_set_bits() > 0 && filters.may_hold(page, keys)
 }
 
@@ -429,172 +439,4 @@ fn cost(node: &Node) -> u32 {
         Node::And(parts) => parts.iter().map(cost).min().unwrap_or_default() + 1,
         Node::Or(parts) => parts.iter().map(cost).max().unwrap_or_default() + 1,
     }
-}
-
-/// Words that are looked for, as far as templates can tell.
-#[derive(Debug)]
-pub(crate) struct Asked {
-    /// The words with marks for those that no template has; `None` if there are none of these.
-    marked: Option<Words>,
-    /// The last word may be the start of one with a digit.
-    started: Option<Words>,
-    /// Keys of the words with digits, each of which a page must have.
-    variable_keys: Vec<u64>,
-    /// Keys of all words.
-    keys: Vec<u64>,
-}
-
-struct Verdicts {
-    yes: Vec<bool>,
-    perhaps: Vec<bool>,
-    unknown: Vec<bool>,
-}
-
-impl Asked {
-    fn new(text: &str, prefix: bool) -> Result<Self, QueryError> {
-        let all: Vec<&str> = words(text).collect();
-        let Some((last, before)) = all.split_last() else {
-            return Ok(Self {
-                marked: None,
-                started: None,
-                variable_keys: Vec::new(),
-                keys: Vec::new(),
-            });
-        };
-        let mark = MARK.to_string();
-        let marks = |words: &[&str]| -> Vec<String> {
-            words
-                .iter()
-                .map(|word| if is_variable(word) { mark.clone() } else { (*word).to_owned() })
-                .collect()
-        };
-        let compiled = |words: Vec<String>, prefix| {
-            Words::new(&words.join(" "), prefix)
-                .map_err(|error| QueryError::Invalid(error.to_string()))
-        };
-        let whole: &[&str] = if prefix { before } else { &all };
-        // A mark stands for a whole word.
-        let goes_on = prefix && !is_variable(last);
-        let marked = all
-            .iter()
-            .any(|word| is_variable(word))
-            .then(|| compiled(marks(&all), goes_on))
-            .transpose()?;
-        let started = goes_on
-            .then(|| {
-                let mut words = marks(before);
-                words.push(mark.clone());
-                compiled(words, false)
-            })
-            .transpose()?;
-        Ok(Self {
-            marked,
-            started,
-            variable_keys: whole
-                .iter()
-                .filter(|word| is_variable(word))
-                .map(|word| word_key(word))
-                .collect(),
-            keys: whole.iter().map(|word| word_key(word)).collect(),
-        })
-    }
-
-    /// For each template, and for a message without one, whether the words stand in its messages.
-    fn verdicts(&self, templates: &Dictionary, words: &Words) -> Verdicts {
-        let count = templates.values.len();
-        let no = vec![false; count + 1];
-        let mut verdicts = Verdicts { yes: no.clone(), perhaps: no.clone(), unknown: no };
-        for (place, template) in templates.values.iter().enumerate() {
-            let template = template.unwrap_or_default();
-            let (yes, perhaps) = match &self.marked {
-                Some(marked) => {
-                    let started =
-                        self.started.as_ref().is_some_and(|started| started.stand_in(template));
-                    (false, started || marked.stand_in(template))
-                }
-                None if words.stand_in(template) => (true, false),
-                None => {
-                    (false, self.started.as_ref().is_some_and(|started| started.stand_in(template)))
-                }
-            };
-            if let (Some(of_yes), Some(of_perhaps)) =
-                (verdicts.yes.get_mut(place), verdicts.perhaps.get_mut(place))
-            {
-                *of_yes = yes;
-                *of_perhaps = perhaps;
-            }
-        }
-        if let Some(last) = verdicts.unknown.last_mut() {
-            *last = true;
-        }
-        verdicts
-    }
-}
-
-pub(crate) fn none(of: &BooleanBuffer) -> BooleanBuffer {
-    BooleanBuffer::new_unset(of.len())
-}
-
-/// The places of the rows, ascending.
-pub(crate) fn places(rows: &BooleanBuffer) -> Vec<u32> {
-    rows.set_indices().filter_map(|row| u32::try_from(row).ok()).collect()
-}
-
-/// The rows of `within` for which something holds.
-fn rows_where(within: &BooleanBuffer, mut holds: impl FnMut(usize) -> bool) -> BooleanBuffer {
-    let mut rows = arrow::array::BooleanBufferBuilder::new(within.len());
-    rows.append_n(within.len(), false);
-    for row in within.set_indices() {
-        if holds(row) {
-            rows.set_bit(row, true);
-        }
-    }
-    rows.finish()
-}
-
-fn scatter(len: usize, rows: &[u32], passing: &BooleanBuffer) -> BooleanBuffer {
-    let mut all = arrow::array::BooleanBufferBuilder::new(len);
-    all.append_n(len, false);
-    for place in passing.set_indices() {
-        if let Some(&row) = rows.get(place) {
-            all.set_bit(row as usize, true);
-        }
-    }
-    all.finish()
-}
-
-/// The rows whose string contains a text: looked for in all strings at once, which lie one behind the other.
-fn containing(strings: &StringArray, finder: &memchr::memmem::Finder<'_>) -> BooleanBuffer {
-    let mut rows = arrow::array::BooleanBufferBuilder::new(strings.len());
-    rows.append_n(strings.len(), false);
-    let (offsets, data) = (strings.value_offsets(), strings.value_data());
-    let width = finder.needle().len();
-    let mut row = 0;
-    let end_of = |row: usize| {
-        offsets.get(row + 1).map_or(usize::MAX, |&end| usize::try_from(end).unwrap_or_default())
-    };
-    let mut from = offsets.first().map_or(0, |&start| usize::try_from(start).unwrap_or_default());
-    while let Some(found) = data.get(from..).and_then(|rest| finder.find(rest)) {
-        let at = from + found;
-        // Rows ahead of the place hold nothing; there are few jumps where there are few places.
-        row = advance(offsets, row, at);
-        if row >= strings.len() {
-            break;
-        }
-        if at + width <= end_of(row) {
-            if strings.is_valid(row) {
-                rows.set_bit(row, true);
-            }
-            from = end_of(row);
-        } else {
-            from = at + 1;
-        }
-    }
-    rows.finish()
-}
-
-/// The row, from `row` on, in which the byte at `at` is.
-fn advance(offsets: &[i32], row: usize, at: usize) -> usize {
-    let behind = offsets.get(row + 1..).unwrap_or_default();
-    row + behind.partition_point(|&end| usize::try_from(end).unwrap_or_default() <= at)
 }

@@ -7,6 +7,7 @@ use arrow::{
     buffer::BooleanBuffer,
     datatypes::{TimestampNanosecondType, UInt8Type, UInt32Type},
 };
+use compact_str::CompactString;
 use millpond_query::Field;
 use millpond_record::{
     Level, Severity, TextAttribute, Timestamp,
@@ -29,7 +30,7 @@ use crate::{
 pub(crate) enum Value {
     Int(i64),
     Float(f64),
-    Text(String),
+    Text(CompactString),
     Time(i64),
     Level(Level),
 }
@@ -41,9 +42,17 @@ impl Value {
             Scalar::Number(text) => match Number::parse(text) {
                 Some(Number::Int(whole)) => Self::Int(whole),
                 Some(Number::Float(float)) if text.contains(['.', 'e', 'E']) => Self::Float(float),
-                _ => Self::Text((*text).to_owned()),
+                _ => Self::Text((*text).into()),
             },
-            other => Self::Text(other.text().to_owned()),
+            other => Self::Text(other.text().into()),
+        }
+    }
+
+    /// What it takes beside itself, in bytes.
+    pub(crate) fn bytes_beside(&self) -> usize {
+        match self {
+            Self::Text(text) if text.is_heap_allocated() => text.capacity(),
+            _ => 0,
         }
     }
 
@@ -327,9 +336,9 @@ impl Part {
                 severity_at(column, row).map(|number| Value::Int(number.into()))
             }
             Self::Steps(column) => step_at(column, row).map(|step| Value::Int(step.into())),
-            Self::Templates(column) => column.text(row).map(|text| Value::Text(shown(text))),
+            Self::Templates(column) => column.text(row).map(|text| Value::Text(shown(text).into())),
             Self::TemplatesOf(column) => {
-                column.text(row).map(|text| Value::Text(template(text).into_owned()))
+                column.text(row).map(|text| Value::Text(template(text).into()))
             }
             Self::Members(column, path) => {
                 let object = Object::from_normalised(column.text(row)?);
@@ -377,9 +386,9 @@ fn of_column(column: &Column, row: usize) -> Option<Value> {
         Column::Int(array) => array.is_valid(row).then(|| Value::Int(array.value(row))),
         Column::Float(array) => array.is_valid(row).then(|| Value::Float(array.value(row))),
         Column::Bool(array) => {
-            array.is_valid(row).then(|| Value::Text(array.value(row).to_string()))
+            array.is_valid(row).then(|| Value::Text(array.value(row).to_string().into()))
         }
-        _ => column.text(row).map(|text| Value::Text(text.to_owned())),
+        _ => column.text(row).map(|text| Value::Text(text.into())),
     }
 }
 

@@ -158,9 +158,11 @@ impl Groups {
         let width = self.dimensions.len();
         let start = group as usize * width;
         let codes = self.codes.get(start..start + width).filter(|_| width > 1);
-        let only = [group];
-        let codes = codes.map_or_else(|| only.to_vec(), <[u32]>::to_vec);
-        self.dimensions.iter().zip(codes)
+        let code = move |place: usize| codes.and_then(|codes| codes.get(place)).copied();
+        self.dimensions
+            .iter()
+            .enumerate()
+            .map(move |(place, dimension)| (dimension, code(place).unwrap_or(group)))
     }
 
     pub(crate) fn is_left_out(&self, group: u32) -> bool {
@@ -177,8 +179,9 @@ impl Groups {
         XxHash3_128::oneshot(&hashes.flatten().collect::<Vec<u8>>())
     }
 
-    pub(crate) fn key(&self, group: u32) -> Vec<Option<Value>> {
-        self.codes(group).map(|(dimension, code)| dimension.value(code, &self.rows)).collect()
+    /// The group's values, one a dimension.
+    pub(crate) fn key(&self, group: u32) -> impl Iterator<Item = Option<Value>> {
+        self.codes(group).map(|(dimension, code)| dimension.value(code, &self.rows))
     }
 }
 
@@ -194,7 +197,7 @@ impl Dimension {
                 let Column::Dictionary(dictionary) = &**column else { return None };
                 let text =
                     (code < dictionary.values.len()).then(|| dictionary.values.value(code))?;
-                Some(Value::Text(if *templates { shown(text) } else { text.to_owned() }))
+                Some(Value::Text(if *templates { shown(text).into() } else { text.into() }))
             }
             Source::Read { parts, first } => {
                 let at = *first.get(code)? as usize;
@@ -213,7 +216,7 @@ impl Dimension {
             let code = *known.entry(hash).or_insert(next);
             if code == next {
                 hashes.push(hash);
-                values.push(tag.clone().map(Value::Text));
+                values.push(tag.as_deref().map(|tag| Value::Text(tag.into())));
             }
             codes.push(code);
         }

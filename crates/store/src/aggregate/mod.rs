@@ -18,10 +18,11 @@ pub(crate) use self::memory::Memory;
 use self::{
     group::Groups,
     memory::Reserved,
-    state::{Partial, State},
+    state::{Partial, States},
 };
 use crate::{
     Aggregate, Answer, QueryError,
+    bitmap::places,
     cache::Cache,
     columns::{Column, hash},
     engine::Snapshot,
@@ -29,7 +30,7 @@ use crate::{
     parallel::{self, Cancelled},
     rows::within,
     schema::place,
-    select::{Selector, places},
+    select::Selector,
     unit::{Reading, Unit, Units, add},
     values::{Number, Part, RowList, Values, tags},
 };
@@ -100,7 +101,9 @@ impl Counting<'_> {
         let groups = Groups::new(unit, &stats.by, rows, stats.without_missing)?;
         let globals = partial.find(&groups);
         for (function, column) in stats.functions.iter().enumerate() {
-            apply(&column.function, unit, &groups, partial.of(function), &globals)?;
+            if let Some(states) = partial.states.get_mut(function) {
+                apply(&column.function, unit, &groups, states, &globals)?;
+            }
         }
         Ok(())
     }
@@ -111,27 +114,22 @@ fn apply(
     function: &Function,
     unit: &Unit,
     groups: &Groups,
-    states: &mut [State],
+    states: &mut States,
     globals: &[usize],
 ) -> Result<(), QueryError> {
     // A group of this unit that is left out has no place among the states.
-    let mut update = |group: u32, change: &mut dyn FnMut(&mut State)| {
-        let place = globals.get(group as usize).copied().unwrap_or(usize::MAX);
-        if let Some(state) = states.get_mut(place) {
-            change(state);
-        }
-    };
+    let place = |group: u32| globals.get(group as usize).copied().unwrap_or(usize::MAX);
     match function {
         Function::Count | Function::Rate => {
-            for (group, &count) in (0..).zip(&groups.counts) {
-                update(group, &mut |state| state.add_count(count));
+            for (&place, &count) in globals.iter().zip(&groups.counts) {
+                states.add_count(place, count);
             }
         }
         Function::CountOf(Field::Tags) => {
             let tagged = unit.column(place::TAGS)?.valid();
             for (at, &group) in groups.of_row.iter().enumerate() {
                 if tagged.value(groups.rows.row(at)) {
-                    update(group, &mut |state| state.add_count(1));
+                    states.add_count(place(group), 1);
                 }
             }
         }
@@ -139,14 +137,12 @@ fn apply(
             let values = Values::new(unit, field, &groups.rows)?;
             for (at, &group) in groups.of_row.iter().enumerate() {
                 if values.hash(at).is_some() {
-                    update(group, &mut |state| state.add_count(1));
+                    states.add_count(place(group), 1);
                 }
             }
         }
         Function::CountDistinct(field) => {
-            distinct(unit, field, groups, &mut |group, hash| {
-                update(group, &mut |state| state.add_hash(hash));
-            })?;
+            distinct(unit, field, groups, &mut |group, hash| states.add_hash(place(group), hash))?;
         }
         Function::Sum(field)
         | Function::Avg(field)
@@ -154,10 +150,7 @@ fn apply(
         | Function::Max(field)
         | Function::Percentile(_, field) => {
             numbers(unit, field, groups, &mut |group, number| {
-                let place = globals.get(group as usize).copied().unwrap_or(usize::MAX);
-                if let Some(state) = states.get_mut(place) {
-                    state.add_number(number);
-                }
+                states.add_number(place(group), number);
             })?;
         }
     }

@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasherDefault, Hasher};
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::{HashMap, HashSet, HashTable, hash_table::Entry};
 use millpond_query::{Field, Function, Stats};
 
 use super::group::Groups;
@@ -28,122 +28,144 @@ impl Hasher for AsIs {
 pub(crate) type HashesMap<V> = HashMap<u128, V, BuildHasherDefault<AsIs>>;
 type Hashes = HashSet<u128, BuildHasherDefault<AsIs>>;
 
-/// What a function knows of one group.
+/// What a function knows of all groups, by their places.
 #[derive(Debug)]
-pub(crate) enum State {
-    Count(u64),
-    Distinct(Hashes),
-    /// Sum of the whole numbers, of the others, and how many there were.
-    Sum {
-        whole: i128,
-        float: f64,
-        floats: u64,
-        count: u64,
-    },
-    Least(Option<Number>),
-    Greatest(Option<Number>),
-    Numbers(Vec<f64>),
+pub(crate) enum States {
+    Counts(Vec<u64>),
+    Distinct(Vec<Hashes>),
+    Sums(Vec<Sum>),
+    Least(Vec<Option<Number>>),
+    Greatest(Vec<Option<Number>>),
+    Numbers(Vec<Vec<f64>>),
 }
 
-impl State {
+#[derive(Debug, Default)]
+pub(crate) struct Sum {
+    /// Of the whole numbers.
+    whole: i128,
+    /// Of the others.
+    float: f64,
+    floats: u64,
+    count: u64,
+}
+
+impl States {
     fn new(function: &Function) -> Self {
         match function {
-            Function::Count | Function::CountOf(_) | Function::Rate => Self::Count(0),
-            Function::CountDistinct(_) => Self::Distinct(Hashes::default()),
-            Function::Sum(_) | Function::Avg(_) => {
-                Self::Sum { whole: 0, float: 0.0, floats: 0, count: 0 }
-            }
-            Function::Min(_) => Self::Least(None),
-            Function::Max(_) => Self::Greatest(None),
+            Function::Count | Function::CountOf(_) | Function::Rate => Self::Counts(Vec::new()),
+            Function::CountDistinct(_) => Self::Distinct(Vec::new()),
+            Function::Sum(_) | Function::Avg(_) => Self::Sums(Vec::new()),
+            Function::Min(_) => Self::Least(Vec::new()),
+            Function::Max(_) => Self::Greatest(Vec::new()),
             Function::Percentile(..) => Self::Numbers(Vec::new()),
         }
     }
 
-    pub(crate) fn add_count(&mut self, more: u64) {
-        if let Self::Count(count) = self {
+    /// One group more.
+    fn push(&mut self) {
+        match self {
+            Self::Counts(counts) => counts.push(0),
+            Self::Distinct(hashes) => hashes.push(Hashes::default()),
+            Self::Sums(sums) => sums.push(Sum::default()),
+            Self::Least(found) | Self::Greatest(found) => found.push(None),
+            Self::Numbers(numbers) => numbers.push(Vec::new()),
+        }
+    }
+
+    pub(crate) fn add_count(&mut self, group: usize, more: u64) {
+        if let Self::Counts(counts) = self
+            && let Some(count) = counts.get_mut(group)
+        {
             *count += more;
         }
     }
 
-    pub(crate) fn add_hash(&mut self, hash: u128) {
-        if let Self::Distinct(hashes) = self {
+    pub(crate) fn add_hash(&mut self, group: usize, hash: u128) {
+        if let Self::Distinct(hashes) = self
+            && let Some(hashes) = hashes.get_mut(group)
+        {
             hashes.insert(hash);
         }
     }
 
-    pub(crate) fn add_number(&mut self, number: Number) {
+    pub(crate) fn add_number(&mut self, group: usize, number: Number) {
         match self {
-            Self::Sum { whole, float, floats, count } => {
-                *count += 1;
-                match number {
-                    Number::Int(number) => *whole += i128::from(number),
-                    Number::Float(number) => {
-                        *float += number;
-                        *floats += 1;
-                    }
+            Self::Sums(sums) => {
+                if let Some(sum) = sums.get_mut(group) {
+                    sum.add(number);
                 }
             }
-            Self::Least(least) => {
-                if least.is_none_or(|least| number.cmp(&least).is_lt()) {
-                    *least = Some(number);
+            Self::Least(found) => {
+                if let Some(least) = found.get_mut(group) {
+                    *least =
+                        Some(least.filter(|least| number.cmp(least).is_ge()).unwrap_or(number));
                 }
             }
-            Self::Greatest(greatest) => {
-                if greatest.is_none_or(|greatest| number.cmp(&greatest).is_gt()) {
-                    *greatest = Some(number);
+            Self::Greatest(found) => {
+                if let Some(most) = found.get_mut(group) {
+                    *most = Some(most.filter(|most| number.cmp(most).is_le()).unwrap_or(number));
                 }
             }
-            Self::Numbers(numbers) => numbers.push(number.float()),
-            Self::Count(_) | Self::Distinct(_) => {}
+            Self::Numbers(numbers) => {
+                if let Some(numbers) = numbers.get_mut(group) {
+                    numbers.push(number.float());
+                }
+            }
+            Self::Counts(_) | Self::Distinct(_) => {}
         }
     }
 
-    fn merge(&mut self, other: Self) {
+    /// Adds what another worker knows; `places` are those of its groups.
+    fn merge(&mut self, other: Self, places: &[usize]) {
         match (self, other) {
-            (Self::Count(count), Self::Count(more)) => *count += more,
-            (Self::Distinct(hashes), Self::Distinct(mut more)) => {
-                if more.len() > hashes.len() {
-                    std::mem::swap(hashes, &mut more);
+            (Self::Counts(counts), Self::Counts(more)) => {
+                merge(counts, more, places, |count, more| *count += more);
+            }
+            (Self::Distinct(hashes), Self::Distinct(more)) => {
+                merge(hashes, more, places, |hashes, mut more| {
+                    if more.len() > hashes.len() {
+                        std::mem::swap(hashes, &mut more);
+                    }
+                    hashes.extend(more);
+                });
+            }
+            (Self::Sums(sums), Self::Sums(more)) => {
+                merge(sums, more, places, |sum, more| sum.merge(&more));
+            }
+            (Self::Numbers(numbers), Self::Numbers(more)) => {
+                merge(numbers, more, places, |numbers, more| numbers.extend(more));
+            }
+            (states, Self::Least(more) | Self::Greatest(more)) => {
+                for (&place, number) in places.iter().zip(more) {
+                    if let Some(number) = number {
+                        states.add_number(place, number);
+                    }
                 }
-                hashes.extend(more);
-            }
-            (
-                Self::Sum { whole, float, floats, count },
-                Self::Sum {
-                    whole: more_whole,
-                    float: more_float,
-                    floats: more_floats,
-                    count: more,
-                },
-            ) => {
-                *whole += more_whole;
-                *float += more_float;
-                *floats += more_floats;
-                *count += more;
-            }
-            (Self::Numbers(numbers), Self::Numbers(more)) => numbers.extend(more),
-            (
-                state @ (Self::Least(_) | Self::Greatest(_)),
-                Self::Least(Some(number)) | Self::Greatest(Some(number)),
-            ) => {
-                state.add_number(number);
             }
             _ => {}
         }
     }
 
-    /// What it holds beside itself, in bytes.
+    /// What they take in memory, in bytes.
     fn bytes(&self) -> usize {
         match self {
-            Self::Distinct(hashes) => 17 * hashes.capacity(),
-            Self::Numbers(numbers) => 8 * numbers.capacity(),
-            _ => 0,
+            Self::Counts(counts) => 8 * counts.capacity(),
+            Self::Distinct(hashes) => {
+                hashes.iter().map(|hashes| size_of::<Hashes>() + 17 * hashes.capacity()).sum()
+            }
+            Self::Sums(sums) => size_of::<Sum>() * sums.capacity(),
+            Self::Least(found) | Self::Greatest(found) => {
+                size_of::<Option<Number>>() * found.capacity()
+            }
+            Self::Numbers(numbers) => {
+                numbers.iter().map(|numbers| size_of::<Vec<f64>>() + 8 * numbers.capacity()).sum()
+            }
         }
     }
 
-    /// The answer of the function; `seconds` for a rate.
-    #[allow(clippy::cast_precision_loss, reason = "means are floats")]
-    pub(crate) fn value(&mut self, function: &Function, seconds: f64) -> Option<Value> {
+    /// The answers of the function, one for each group; `seconds` for a rate.
+    #[allow(clippy::cast_precision_loss, reason = "a rate is a float")]
+    pub(crate) fn values(self, function: &Function, seconds: f64) -> Vec<Option<Value>> {
         let number = |number: Number| match (function, number) {
             (Function::Min(Field::Time) | Function::Max(Field::Time), Number::Int(nanos)) => {
                 Value::Time(nanos)
@@ -152,25 +174,69 @@ impl State {
             (_, Number::Float(float)) => Value::Float(float),
         };
         match self {
-            Self::Count(count) if *function == Function::Rate => {
-                Some(Value::Float(*count as f64 / seconds))
+            Self::Counts(counts) if *function == Function::Rate => {
+                counts.into_iter().map(|count| Some(Value::Float(count as f64 / seconds))).collect()
             }
-            Self::Count(count) => Some(whole(*count)),
-            Self::Distinct(hashes) => Some(whole(hashes.len() as u64)),
-            Self::Sum { count: 0, .. } => None,
-            Self::Sum { whole, float, floats, count } => {
-                if matches!(function, Function::Avg(_)) {
-                    return Some(Value::Float((*whole as f64 + *float) / *count as f64));
-                }
-                let exact = i64::try_from(*whole).ok().filter(|_| *floats == 0);
-                Some(exact.map_or_else(|| Value::Float(*whole as f64 + *float), Value::Int))
+            Self::Counts(counts) => counts.into_iter().map(|count| Some(whole(count))).collect(),
+            Self::Distinct(hashes) => {
+                hashes.into_iter().map(|hashes| Some(whole(hashes.len() as u64))).collect()
             }
-            Self::Least(found) | Self::Greatest(found) => found.map(number),
+            Self::Sums(sums) => {
+                let mean = matches!(function, Function::Avg(_));
+                sums.into_iter().map(|sum| sum.value(mean)).collect()
+            }
+            Self::Least(found) | Self::Greatest(found) => {
+                found.into_iter().map(|found| found.map(number)).collect()
+            }
             Self::Numbers(numbers) => {
-                let Function::Percentile(hundredths, _) = function else { return None };
-                percentile(numbers, *hundredths).map(Value::Float)
+                let Function::Percentile(hundredths, _) = function else { return Vec::new() };
+                let percentile =
+                    |mut numbers: Vec<f64>| percentile(&mut numbers, *hundredths).map(Value::Float);
+                numbers.into_iter().map(percentile).collect()
             }
         }
+    }
+}
+
+fn merge<S>(states: &mut [S], more: Vec<S>, places: &[usize], merge: impl Fn(&mut S, S)) {
+    for (&place, more) in places.iter().zip(more) {
+        if let Some(state) = states.get_mut(place) {
+            merge(state, more);
+        }
+    }
+}
+
+impl Sum {
+    fn add(&mut self, number: Number) {
+        self.count += 1;
+        match number {
+            Number::Int(number) => self.whole += i128::from(number),
+            Number::Float(number) => {
+                self.float += number;
+                self.floats += 1;
+            }
+        }
+    }
+
+    fn merge(&mut self, more: &Self) {
+        self.whole += more.whole;
+        self.float += more.float;
+        self.floats += more.floats;
+        self.count += more.count;
+    }
+
+    /// The sum, exact if all numbers are whole, or the mean; nothing of nothing.
+    #[allow(clippy::cast_precision_loss, reason = "means are floats")]
+    fn value(&self, mean: bool) -> Option<Value> {
+        if self.count == 0 {
+            return None;
+        }
+        let float = self.whole as f64 + self.float;
+        if mean {
+            return Some(Value::Float(float / self.count as f64));
+        }
+        let exact = i64::try_from(self.whole).ok().filter(|_| self.floats == 0);
+        Some(exact.map_or(Value::Float(float), Value::Int))
     }
 }
 
@@ -198,69 +264,81 @@ pub(crate) fn percentile(numbers: &mut [f64], hundredths: u16) -> Option<f64> {
     Some((high - low).mul_add(place.fract(), low))
 }
 
-/// The groups that a worker has met.
+/// The groups that a worker has met, by their places: the first is 0.
 #[derive(Debug)]
 pub(crate) struct Partial {
-    functions: Vec<Function>,
-    grouped: bool,
-    places: HashesMap<usize>,
-    pub(crate) keys: Vec<Vec<Option<Value>>>,
+    /// How many values the key of a group has.
+    pub(crate) width: usize,
+    places: HashTable<u32>,
+    /// The hash of each group's key.
     hashes: Vec<u128>,
+    /// The keys, one behind the other.
+    pub(crate) keys: Vec<Option<Value>>,
     /// For each function the states of all groups.
-    pub(crate) states: Vec<Vec<State>>,
+    pub(crate) states: Vec<States>,
+    /// What the keys take beside themselves.
     key_bytes: usize,
 }
 
 impl Partial {
     pub(crate) fn new(stats: &Stats) -> Self {
-        let functions: Vec<Function> =
-            stats.functions.iter().map(|column| column.function.clone()).collect();
-        let states = functions.iter().map(|_| Vec::new()).collect();
+        let states = stats.functions.iter().map(|column| States::new(&column.function)).collect();
         let mut partial = Self {
-            functions,
-            grouped: !stats.by.is_empty(),
-            places: HashesMap::default(),
+            width: stats.by.len(),
+            places: HashTable::new(),
             keys: Vec::new(),
             hashes: Vec::new(),
             states,
             key_bytes: 0,
         };
-        if !partial.grouped {
+        if partial.width == 0 {
             // One group of all, also of nothing.
-            partial.place(0, Vec::new);
+            partial.place(0, std::iter::empty);
         }
         partial
+    }
+
+    /// How many groups there are.
+    pub(crate) fn len(&self) -> usize {
+        self.hashes.len()
     }
 
     /// Adds to the count of the one group.
     pub(crate) fn add_count(&mut self, count: usize) {
         for states in &mut self.states {
-            if let Some(state) = states.first_mut() {
-                state.add_count(count as u64);
-            }
+            states.add_count(0, count as u64);
         }
     }
 
     /// The place of a group, which is made if it is not known.
-    fn place(&mut self, hash: u128, key: impl FnOnce() -> Vec<Option<Value>>) -> usize {
-        if let Some(&place) = self.places.get(&hash) {
-            return place;
-        }
-        let place = self.keys.len();
-        let key = key();
-        self.key_bytes += key.iter().flatten().map(|value| value.text().len()).sum::<usize>();
-        self.keys.push(key);
+    #[allow(clippy::cast_possible_truncation, reason = "any part of a hash is a hash")]
+    fn place<K>(&mut self, hash: u128, key: impl FnOnce() -> K) -> usize
+    where
+        K: Iterator<Item = Option<Value>>,
+    {
+        let hashes = &self.hashes;
+        let is_it = |&place: &u32| hashes.get(place as usize) == Some(&hash);
+        let hash_of = |&place: &u32| hashes.get(place as usize).map_or(0, |&hash| hash as u64);
+        let place = match self.places.entry(hash as u64, is_it, hash_of) {
+            Entry::Occupied(known) => return *known.get() as usize,
+            Entry::Vacant(slot) => {
+                let place = hashes.len();
+                slot.insert(u32::try_from(place).unwrap_or(u32::MAX));
+                place
+            }
+        };
+        let start = self.keys.len();
+        self.keys.extend(key());
+        let texts = self.keys.iter().skip(start).flatten();
+        self.key_bytes += texts.map(Value::bytes_beside).sum::<usize>();
         self.hashes.push(hash);
-        self.places.insert(hash, place);
-        for (states, function) in self.states.iter_mut().zip(&self.functions) {
-            states.push(State::new(function));
-        }
+        self.states.iter_mut().for_each(States::push);
         place
     }
 
     /// The places of the groups of a unit; those that are left out have none.
     pub(crate) fn find(&mut self, groups: &Groups) -> Vec<usize> {
-        if !self.grouped {
+        if self.width == 0 {
             return vec![0];
         }
         let groups = (0_u32..).zip(&groups.counts).map(|(group, &count)| {
@@ -272,31 +350,26 @@ impl Partial {
         groups.collect()
     }
 
-    /// The states of a function.
-    pub(crate) fn of(&mut self, function: usize) -> &mut [State] {
-        self.states.get_mut(function).map_or(&mut [], Vec::as_mut_slice)
-    }
-
     pub(crate) fn merge(&mut self, other: Self) {
-        let places: Vec<usize> = other
-            .keys
-            .into_iter()
-            .zip(other.hashes)
-            .map(|(key, hash)| self.place(hash, || key))
-            .collect();
-        for (states, more) in self.states.iter_mut().zip(other.states) {
-            for (place, state) in places.iter().zip(more) {
-                if let Some(known) = states.get_mut(*place) {
-                    known.merge(state);
-                }
+        let width = self.width;
+        let mut keys = other.keys.into_iter();
+        let mut places = Vec::with_capacity(other.hashes.len());
+        for hash in other.hashes {
+            let known = self.len();
+            places.push(self.place(hash, || keys.by_ref().take(width)));
+            if self.len() == known {
+                keys.by_ref().take(width).for_each(drop);
             }
+        }
+        for (states, more) in self.states.iter_mut().zip(other.states) {
+            states.merge(more, &places);
         }
     }
 
     /// What it takes in memory, about, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        let fixed = 64 + self.functions.len() * size_of::<State>();
-        let held: usize = self.states.iter().flatten().map(State::bytes).sum();
-        self.keys.len() * fixed + self.key_bytes + held
+        let key = size_of::<Option<Value>>() * self.keys.capacity() + self.key_bytes;
+        let places = 5 * self.places.capacity() + 16 * self.hashes.capacity();
+        key + places + self.states.iter().map(States::bytes).sum::<usize>()
     }
 }

@@ -35,22 +35,26 @@ pub(crate) fn seconds(request: &Aggregate) -> Result<f64, QueryError> {
     Ok(nanos.max(1) as f64 / NANOS_PER_SECOND)
 }
 
-type Row = Vec<Option<Value>>;
+/// The groups with what the functions make of them.
+struct Table {
+    /// How many values the key of a group has.
+    width: usize,
+    keys: Vec<Option<Value>>,
+    /// For each function a value for each group.
+    values: Vec<Vec<Option<Value>>>,
+}
 
 /// The rows that a request asks for, as columns.
 pub(crate) fn table(
-    mut groups: Partial,
+    groups: Partial,
     request: &Aggregate,
     seconds: f64,
 ) -> Result<RecordBatch, QueryError> {
-    let mut rows: Vec<Row> = std::mem::take(&mut groups.keys);
-    for (column, states) in request.stats.functions.iter().zip(&mut groups.states) {
-        for (row, state) in rows.iter_mut().zip(states) {
-            row.push(state.value(&column.function, seconds));
-        }
-    }
-    drop(groups);
-    let order = |a: &Row, b: &Row| compare(a, b, &request.sort);
+    let mut rows: Vec<usize> = (0..groups.len()).collect();
+    let functions = request.stats.functions.iter().zip(groups.states);
+    let values = functions.map(|(column, states)| states.values(&column.function, seconds));
+    let table = Table { width: groups.width, keys: groups.keys, values: values.collect() };
+    let order = |a: &usize, b: &usize| table.compare(*a, *b, &request.sort);
     if request.limit < rows.len() {
         if let Some(last) = request.limit.checked_sub(1) {
             rows.select_nth_unstable_by(last, order);
@@ -58,26 +62,55 @@ pub(crate) fn table(
         rows.truncate(request.limit);
     }
     rows.sort_unstable_by(order);
-    columns(&rows, request)
+    table.columns(&rows, request)
 }
 
-/// By the asked columns, and where these are equal by all, first to last; what is missing comes last.
-fn compare(a: &Row, b: &Row, sort: &[(usize, bool)]) -> Ordering {
-    let keys = sort.iter().copied().chain((0..a.len()).map(|place| (place, false)));
-    for (place, descending) in keys {
-        let (a, b) = (a.get(place).and_then(Option::as_ref), b.get(place).and_then(Option::as_ref));
-        let order = match (a, b) {
-            (None, None) => Ordering::Equal,
-            (None, Some(_)) => return Ordering::Greater,
-            (Some(_), None) => return Ordering::Less,
-            (Some(a), Some(b)) if descending => b.cmp(a),
-            (Some(a), Some(b)) => a.cmp(b),
-        };
-        if order.is_ne() {
-            return order;
-        }
+impl Table {
+    /// How many columns there are.
+    fn len(&self) -> usize {
+        self.width + self.values.len()
     }
-    Ordering::Equal
+
+    fn value(&self, row: usize, column: usize) -> Option<&Value> {
+        let value = match column.checked_sub(self.width) {
+            None => self.keys.get(row * self.width + column),
+            Some(function) => self.values.get(function)?.get(row),
+        };
+        value?.as_ref()
+    }
+
+    /// By the asked columns, and where these are equal by all, first to last; what is missing comes last.
+    fn compare(&self, a: usize, b: usize, sort: &[(usize, bool)]) -> Ordering {
+        let all = (0..self.len()).map(|column| (column, false));
+        for (column, descending) in sort.iter().copied().chain(all) {
+            let order = match (self.value(a, column), self.value(b, column)) {
+                (None, None) => Ordering::Equal,
+                (None, Some(_)) => return Ordering::Greater,
+                (Some(_), None) => return Ordering::Less,
+                (Some(a), Some(b)) if descending => b.cmp(a),
+                (Some(a), Some(b)) => a.cmp(b),
+            };
+            if order.is_ne() {
+                return order;
+            }
+        }
+        Ordering::Equal
+    }
+
+    fn columns(&self, rows: &[usize], request: &Aggregate) -> Result<RecordBatch, QueryError> {
+        let mut fields = Vec::new();
+        let mut arrays: Vec<ArrayRef> = Vec::new();
+        let columns = request.stats.column_names().into_iter().zip(types(request));
+        for (place, (name, of)) in columns.enumerate() {
+            let values: Vec<Option<&Value>> =
+                rows.iter().map(|&row| self.value(row, place)).collect();
+            let array = column(&values, &of);
+            fields.push(ArrowField::new(name, array.data_type().clone(), true));
+            arrays.push(array);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+        Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)?)
+    }
 }
 
 /// What a column of an answer holds.
@@ -104,22 +137,6 @@ fn types(request: &Aggregate) -> Vec<Type> {
         Function::Sum(_) | Function::Min(_) | Function::Max(_) => Type::Open,
     });
     groups.chain(functions).collect()
-}
-
-fn columns(rows: &[Row], request: &Aggregate) -> Result<RecordBatch, QueryError> {
-    let mut fields = Vec::new();
-    let mut arrays: Vec<ArrayRef> = Vec::new();
-    for (place, (name, of)) in
-        request.stats.column_names().into_iter().zip(types(request)).enumerate()
-    {
-        let values: Vec<Option<&Value>> =
-            rows.iter().map(|row| row.get(place).and_then(Option::as_ref)).collect();
-        let array = column(&values, &of);
-        fields.push(ArrowField::new(name, array.data_type().clone(), true));
-        arrays.push(array);
-    }
-    let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
-    Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)?)
 }
 
 /// Whether a value is a number that is the same as a float.
