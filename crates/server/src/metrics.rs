@@ -101,6 +101,8 @@ fn storage(app: &App, page: &mut Page) {
     page.value(projects.len());
     page.family("stored_records", "gauge", "Records that are stored.");
     page.value(projects.iter().map(|project| project.records).sum::<u64>());
+    page.family("stored_segments", "gauge", "Segments that are stored.");
+    page.value(projects.iter().map(|project| project.segments).sum::<u64>());
     page.family("stored_bytes", "gauge", "Bytes of segments.");
     page.value(projects.iter().map(|project| project.bytes).sum::<u64>());
     page.family("stored_sequence", "gauge", "Sequence behind the last record: grows by each.");

@@ -25,7 +25,7 @@ use crate::{
     body,
     error::ApiError,
     keys::Scope,
-    limits::{QUERY_TIME_MAX, RETRY_OVERLOADED_SECONDS, SQL_BODY_BYTES_MAX},
+    limits::{RETRY_OVERLOADED_SECONDS, SQL_BODY_BYTES_MAX},
     logs::{NoParameters, Parameters},
 };
 
@@ -71,7 +71,7 @@ pub(crate) async fn query(
     let limits = question.limits()?;
     let (sql, store) = (Arc::clone(&app.sql), Arc::clone(&app.store));
     let project = caller.project.clone();
-    let answered = app.queries.run_within(QUERY_TIME_MAX, async move {
+    let answered = app.queries.run_within(limits.time, async move {
         loop {
             let known = store.damaged(&project).len();
             let answer = sql.query(&project, &question.sql, limits).await;

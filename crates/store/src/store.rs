@@ -176,6 +176,8 @@ pub struct ProjectInfo {
     pub project: Project,
     /// Number of its records.
     pub records: u64,
+    /// Number of its segments.
+    pub segments: u64,
     /// Bytes of its segments.
     pub bytes: u64,
     /// Event times of its oldest and newest record; `None` if it has none.
@@ -204,7 +206,7 @@ pub struct Explain {
     pub units: u64,
     /// Row groups and hot chunks that were left out because of what they can't hold.
     pub units_skipped: u64,
-    /// Data pages that an index let the query leave out.
+    /// Pages of rows that a filter of words and ids let the query leave out.
     pub pages_skipped: u64,
     /// Records that were looked at.
     pub rows: u64,

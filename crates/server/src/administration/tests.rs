@@ -63,7 +63,7 @@ impl Store for FakeStore {
     fn projects(&self) -> Vec<ProjectInfo> {
         let times = Some((Timestamp::from_nanos(1), Timestamp::from_nanos(2)));
         let (project, retention) = (project("stored"), Retention::default());
-        vec![ProjectInfo { project, records: 3, bytes: 4, times, retention }]
+        vec![ProjectInfo { project, records: 3, segments: 1, bytes: 4, times, retention }]
     }
 
     async fn set_retention(&self, project: &Project, retention: Retention) -> io::Result<()> {

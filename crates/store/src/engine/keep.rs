@@ -121,6 +121,7 @@ fn info(name: &Project, project: &ProjectState) -> ProjectInfo {
     ProjectInfo {
         project: name.clone(),
         records: hot_rows + segments.clone().map(|entry| entry.rows).sum::<u64>(),
+        segments: project.segments.len() as u64,
         bytes: segments.map(|entry| entry.bytes).sum(),
         times: times.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))),
         retention: project.retention,
