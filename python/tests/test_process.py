@@ -14,6 +14,7 @@ import pytest
 import millpond
 from conftest import Program
 from recorder import Recorder
+from running import PATIENCE_S, eventually
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
@@ -111,8 +112,9 @@ print(time.monotonic() - started)
 """
         )
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        done = program.run(code, MILLPOND_ENDPOINT=url, MILLPOND_SHUTDOWN_TIMEOUT_S="0.5")
-        assert 0.4 < float(done.stdout) < 1.0
+        done = program.run(code, MILLPOND_ENDPOINT=url, MILLPOND_SHUTDOWN_TIMEOUT_S="1")
+        # Client and handlers together, not one after the other.
+        assert 0.9 < float(done.stdout) < 2.0
 
 
 def test_an_unreachable_server_breaks_nothing(program: Program) -> None:
@@ -170,9 +172,9 @@ def test_init_takes_the_environment(program: Program) -> None:
 def test_import_has_no_side_effects(program: Program) -> None:
     code = """
     import sys, threading, time
-    started = time.perf_counter()
+    started = time.process_time()
     import millpond, millpond.middleware
-    print(time.perf_counter() - started)
+    print(time.process_time() - started)
     assert threading.active_count() == 1
     assert not [name for name in ("asyncio", "multiprocessing", "http.client", "ssl") if name in sys.modules]
     import os
@@ -305,13 +307,13 @@ import signal, time
 class Alarm(Exception): pass
 def alarm(*_): raise Alarm
 signal.signal(signal.SIGALRM, alarm)
-signal.setitimer(signal.ITIMER_REAL, 0.3)
 log.info("m")
 started = time.monotonic()
 try:
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
     millpond.flush(20)
 except Alarm:
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
 else:
     raise AssertionError("not heard")
 millpond.close(0)
@@ -352,25 +354,24 @@ def test_an_outage_loses_nothing_and_repeats_nothing() -> None:
     server.close()
 
 
-def test_other_threads_run_during_a_flush() -> None:
+def test_other_threads_run_during_a_flush(server: Recorder) -> None:
+    """One of them lets the server take the record, for which the flush waits."""
     import threading
 
-    millpond.init(service="tests", endpoint="http://127.0.0.1:9", shutdown_timeout_s=0)
+    server.status = 503
+    millpond.init(service="tests", endpoint=server.url, shutdown_timeout_s=0)
     millpond.get_logger("x").info("m")
-    ticks: list[float] = []
-    stop = threading.Event()
 
-    def tick() -> None:
-        while not stop.wait(0.01):
-            ticks.append(time.monotonic())
+    def heal() -> None:
+        eventually(lambda: len(server.failures) > 0, "the flush sends nothing")
+        server.status = 200
 
-    thread = threading.Thread(target=tick)
+    thread = threading.Thread(target=heal)
     thread.start()
-    millpond.flush(0.4)
-    stop.set()
+    delivered = millpond.flush(PATIENCE_S)
     thread.join()
     millpond.close(0)
-    assert len(ticks) > 15
+    assert delivered
 
 
 def test_the_programs_above_ran_with_this_interpreter(program: Program) -> None:

@@ -85,12 +85,14 @@ def test_a_client_may_be_replaced_and_asked_while_others_log(program: Program) -
     millpond.init(batch_age_s=0.01, capture_logging=False)
     log, done = millpond.get_logger("program"), threading.Event()
     def work():
-        while not done.is_set():
+        # Without a rest the main thread would mostly wait for the interpreter, and the server be busy for long.
+        while not done.wait(0.0005):
             log.info("m", value={"a": [1, 2, 3]})
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads: thread.start()
     for number in range(20):
-        millpond.metrics(); millpond.flush(0.01)
+        while millpond.metrics()["accepted"] < 20: done.wait(0.0005)
+        millpond.flush(0.01)
         millpond.init(batch_age_s=0.01, capture_logging=False, version=str(number), queue_bytes_max=1 << 20)
     done.set()
     for thread in threads: thread.join()

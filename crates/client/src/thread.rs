@@ -4,6 +4,10 @@
 //! overflow, and leaves it at its end. If a thread of the parent is in there at the moment of a fork, the mutex stays
 //! locked in the child for ever, and no thread that is started there begins. So on unix the C library starts ours: its
 //! own locks are whole again in a child. The price is that message.
+//!
+//! They take no signals (but on Windows, which has none): the system gives one that is sent to the process to any thread
+//! that does not block it, one that just begins among them, and a thread of the program that waits for it (in Python's
+//! `signal.pause()`) would wait on.
 
 use std::io;
 
@@ -42,7 +46,39 @@ mod posix {
 
     type Work = Box<dyn FnOnce() + Send>;
 
+    /// Signals that a thread brings upon itself. Blocked they would end the process past its handlers.
+    const OWN_SIGNALS: [libc::c_int; 6] =
+        [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS];
+
     pub(super) fn start(work: Work) -> io::Result<()> {
+        deaf(|| create(work))
+    }
+
+    /// Blocks the signals of others meanwhile: a thread that begins in it inherits that, and none can come too early.
+    fn deaf<T>(begin: impl FnOnce() -> T) -> T {
+        let mut others = MaybeUninit::uninit();
+        let mut before = MaybeUninit::uninit();
+        // SAFETY: the sets live through the calls, and are filled before they are read.
+        #[expect(unsafe_code, reason = "the C library has the signals of a thread")]
+        let blocked = unsafe {
+            libc::sigfillset(others.as_mut_ptr());
+            for signal in OWN_SIGNALS {
+                libc::sigdelset(others.as_mut_ptr(), signal);
+            }
+            libc::pthread_sigmask(libc::SIG_BLOCK, others.as_ptr(), before.as_mut_ptr()) == 0
+        };
+        let begun = begin();
+        if blocked {
+            // SAFETY: the call above has filled the set.
+            #[expect(unsafe_code, reason = "the C library has the signals of a thread")]
+            unsafe {
+                libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut());
+            }
+        }
+        begun
+    }
+
+    fn create(work: Work) -> io::Result<()> {
         // The pointer to a boxed closure has two words, and a thread is given one.
         let work = Box::into_raw(Box::new(work));
         // SAFETY: the attributes are initialized before they are used and destroyed after. `run` gets the pointer
@@ -124,5 +160,31 @@ mod tests {
         .unwrap();
         // The sender is dropped while the thread unwinds.
         assert!(told.recv().is_err());
+    }
+    /// The signals of `asked` that this thread blocks.
+    #[cfg(unix)]
+    fn blocked(asked: &[libc::c_int]) -> Vec<libc::c_int> {
+        let mut mask = std::mem::MaybeUninit::uninit();
+        // SAFETY: without a new set it only fills the old one, which is read after that.
+        #[expect(unsafe_code, reason = "the C library has the signals of a thread")]
+        unsafe {
+            libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), mask.as_mut_ptr());
+            let is_blocked = |signal: &libc::c_int| libc::sigismember(mask.as_ptr(), *signal) == 1;
+            asked.iter().copied().filter(is_blocked).collect()
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_thread_takes_no_signals_but_those_that_it_brings_upon_itself() {
+        const SENT: [libc::c_int; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGALRM, libc::SIGCHLD];
+        let (tell, told) = sync_channel(1);
+        start("millpond-test", move || {
+            tell.send((blocked(&SENT), blocked(&[libc::SIGSEGV, libc::SIGBUS]))).unwrap();
+        })
+        .unwrap();
+        assert_eq!(told.recv().unwrap(), (SENT.to_vec(), vec![]));
+        // The thread that started it takes them as before.
+        assert!(blocked(&SENT).is_empty());
     }
 }

@@ -150,23 +150,6 @@ fn until_recovered(server: &Server, directory: &Path, records: u64) -> Client {
 }
 
 #[test]
-fn what_was_left_is_delivered_by_a_client_that_logs_nothing() {
-    let directory = tempfile::tempdir().unwrap();
-    let server = Server::start();
-    server.always(Reply::Status(503, &[], ""));
-    let client = spooling(&server, directory.path()).retry_delay(NEVER, NEVER).build().unwrap();
-    log(&client, 0..10);
-    assert!(client.persist(PATIENCE).is_complete());
-    let _ = client.close(Duration::ZERO);
-    drop(client);
-    server.always(Reply::Accept);
-    eventually("delivered", || {
-        drop(spooling(&server, directory.path()).shutdown_timeout(SOON).build().unwrap());
-        server.messages() == numbers(0..10)
-    });
-}
-
-#[test]
 fn a_server_that_hangs_does_not_keep_records_in_memory() {
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start();
@@ -430,20 +413,36 @@ impl Drop for Killed {
 /// Tells this test program to be another program: the address of its server, and its spool.
 const ROLE: &str = "MILLPOND_TEST_ROLE";
 
+/// In the other role: logs so much, and stays until it is killed.
+fn log_until_killed(records: usize) {
+    let Ok(role) = env::var(ROLE) else { return };
+    let (address, directory) = role.split_once(' ').unwrap();
+    let client = builder(address.parse().unwrap()).spool(directory).build().unwrap();
+    log(&client, 0..records);
+    // Not asked to persist: the keeper does so by itself. Not sealed either: nothing is due for an hour.
+    eventually("written", || client.metrics().queued == 0);
+    println!("ready");
+    loop {
+        thread::park();
+    }
+}
+
+#[test]
+fn what_was_left_is_delivered_by_a_client_that_logs_nothing() {
+    const NAME: &str = "what_was_left_is_delivered_by_a_client_that_logs_nothing";
+    log_until_killed(10);
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start();
+    drop(Killed::start(NAME, &server, directory.path()));
+    let client = spooling(&server, directory.path()).build().unwrap();
+    eventually("delivered", || server.messages() == numbers(0..10));
+    assert!(client.close(PATIENCE).is_complete());
+}
+
 #[test]
 fn what_was_logged_before_a_sigkill_is_delivered_by_the_next_start() {
     const NAME: &str = "what_was_logged_before_a_sigkill_is_delivered_by_the_next_start";
-    if let Ok(role) = env::var(ROLE) {
-        let (address, directory) = role.split_once(' ').unwrap();
-        let client = builder(address.parse().unwrap()).spool(directory).build().unwrap();
-        log(&client, 0..1_000);
-        // Not asked to persist: the keeper does so by itself. Not sealed either: nothing is due for an hour.
-        eventually("written", || client.metrics().queued == 0);
-        println!("ready");
-        loop {
-            thread::park();
-        }
-    }
+    log_until_killed(1_000);
     let directory = tempfile::tempdir().unwrap();
     let server = Server::start();
     let child = Killed::start(NAME, &server, directory.path());

@@ -315,7 +315,8 @@ mod tests {
         drop(running.places.acquire().await.unwrap());
     }
 
-    #[tokio::test(start_paused = true)]
+    // With the clock that does not wait, a client that is slow for a moment would count as one that takes nothing.
+    #[tokio::test]
     async fn the_end_waits_for_answers_and_for_nothing_else() {
         let running = Running::start(8).await;
         let _silent = running.send("").await;
@@ -327,6 +328,7 @@ mod tests {
         let mut rest = Vec::new();
         large.read_to_end(&mut rest).await.unwrap();
         assert!(rest.len() > 64 << 20);
-        running.serving.await.unwrap();
+        // The other two would be left alone until then.
+        tokio::time::timeout(HEAD_TIME_MAX / 2, running.serving).await.unwrap().unwrap();
     }
 }

@@ -7,17 +7,23 @@ mod support;
 
 use std::{fmt, io, time::Duration};
 
-use log::{Level, Log, Record, debug, error, info, trace, warn};
+use log::{Level, LevelFilter, Log, Record, debug, error, info, trace, warn};
 use millpond::{Client, DropReason, Scope};
 use millpond_tracing::log::Logger;
 use serde_json::{Value, json};
 use support::{Server, builder, client, flush};
 
-/// The records that `log` makes with this logger, which is not that of the process.
+/// A logger that is not that of the process. The macros ask the process first, which has all levels off until then.
+fn logger(client: &Client) -> Logger {
+    log::set_max_level(LevelFilter::Trace);
+    Logger::new(client.clone())
+}
+
+/// The records that `log` makes with such a logger.
 fn records(log: impl FnOnce(&Logger)) -> Vec<Value> {
     let server = Server::start();
     let client = client(&server);
-    log(&Logger::new(client.clone()));
+    log(&logger(&client));
     stored(&server, &client)
 }
 
@@ -77,7 +83,7 @@ fn levels_and_targets_are_kept() {
 fn the_client_decides_what_is_enabled_and_our_own_work_never_is() {
     let server = Server::start();
     let client = builder(server.address).min_level(millpond::Level::Info).build().unwrap();
-    let logger = Logger::new(client.clone());
+    let logger = logger(&client);
     let enabled = |level, target| {
         logger.enabled(&log::Metadata::builder().level(level).target(target).build())
     };
@@ -112,7 +118,7 @@ fn a_value_that_panics_costs_its_record_only() {
     }
     let server = Server::start();
     let client = client(&server);
-    let logger = Logger::new(client.clone());
+    let logger = logger(&client);
     info!(logger: &logger, bomb:% = Bomb; "a");
     info!(logger: &logger, "{}", Bomb);
     info!(logger: &logger, "b");
@@ -133,24 +139,13 @@ fn a_record_belongs_to_its_scope() {
 fn a_flush_delivers_and_does_not_wait_for_ever() {
     let server = Server::start();
     let client = client(&server);
-    Logger::new(client.clone()).log(&Record::builder().args(format_args!("m")).build());
-    Logger::new(client).flush();
+    logger(&client).log(&Record::builder().args(format_args!("m")).build());
+    logger(&client).flush();
     assert_eq!(server.messages(), ["m"]);
 
     let unreachable = builder(Server::nowhere()).build().unwrap();
-    let logger = Logger::new(unreachable.clone()).flush_timeout(Duration::ZERO);
+    let logger = logger(&unreachable).flush_timeout(Duration::ZERO);
     info!(logger: &logger, "m");
     logger.flush();
     assert_eq!(unreachable.metrics().queued, 1);
-}
-
-#[test]
-fn a_process_has_one_logger() {
-    let server = Server::start();
-    let client = client(&server);
-    Logger::new(client.clone()).init().unwrap();
-    assert!(Logger::new(client.clone()).init().is_err());
-    trace!("through the macro");
-    flush(&client);
-    assert_eq!(server.messages(), ["through the macro"]);
 }
