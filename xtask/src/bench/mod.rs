@@ -21,14 +21,20 @@ use millpond_system_tests::{Api, Serve, Server};
 use self::{report::Report, usage::Usage};
 use crate::{interrupt::Interrupt, screen, workspace};
 
+/// How many lines are ingested unless told otherwise.
+const LINES: usize = 1_000_000;
+
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// How many lines of `bench/gen_logs.py` are ingested.
-    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    #[arg(long, value_name = "N", default_value_t = LINES)]
     lines: usize,
     /// How many connections send at once.
     #[arg(long, value_name = "N", default_value_t = 4)]
     connections: usize,
+    /// What the server may hold in memory, as `millpond serve --memory` takes it; its own default if it is not told.
+    #[arg(long, value_name = "BYTES")]
+    memory: Option<String>,
     /// Ingests the lines again and again until so many are stored, and tells what each time cost.
     #[arg(long, value_name = "N")]
     grow: Option<usize>,
@@ -36,10 +42,10 @@ pub(crate) struct Options {
     #[arg(long)]
     server_only: bool,
     /// Only the Rust client, side by side with crates that anyone can get, into a folder of its own.
-    #[arg(long, conflicts_with_all = ["lines", "connections", "server_only"])]
+    #[arg(long, conflicts_with_all = ["lines", "connections", "memory", "server_only"])]
     clients: bool,
     /// Only the Python package, side by side with libraries that anyone can get, into a folder of its own.
-    #[arg(long, conflicts_with_all = ["lines", "connections", "server_only", "clients"])]
+    #[arg(long, conflicts_with_all = ["lines", "connections", "memory", "server_only", "clients"])]
     python: bool,
 }
 
@@ -64,8 +70,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         fs::remove_dir_all(&folder)?;
     }
     fs::create_dir_all(&folder)?;
-    let mut server =
-        Serve::new(&workspace::program("millpond", true), &folder.join("data")).start()?;
+    let mut serve = Serve::new(&workspace::program("millpond", true), &folder.join("data"));
+    if let Some(memory) = &options.memory {
+        serve.arguments = vec!["--memory".to_owned(), memory.clone()];
+    }
+    let mut server = serve.start()?;
     let api = server.first_api()?;
     let before = Usage::of(server.process().id())?;
     let sent = drive::ingest(&api, &lines, options.connections, 0, &interrupt)?;

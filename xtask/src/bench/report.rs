@@ -6,7 +6,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::{
-    Grown, Options,
+    Grown, LINES, Options,
     calls::Call,
     drive::Sent,
     lines::Lines,
@@ -38,7 +38,10 @@ pub(crate) struct Report<'a> {
 impl Report<'_> {
     /// Writes both files and shows the first.
     pub(crate) fn write(&self) -> Result<()> {
-        let folder = folder("")?;
+        // Runs of fewer or more lines than most have a folder of their own.
+        let lines = self.lines.count;
+        let suffix = if lines == LINES { String::new() } else { format!("-{lines}-lines") };
+        let folder = folder(&suffix)?;
         let markdown = self.markdown()?;
         save(&format!("{folder}/README.md"), &markdown)?;
         save(&format!("{folder}/result.json"), &format!("{:#}\n", self.json()?))?;
@@ -57,10 +60,12 @@ impl Report<'_> {
     }
 
     fn command(&self) -> String {
-        let Options { lines, connections, server_only, grow, clients: _, python: _ } = self.options;
+        let Options { lines, connections, memory, server_only, grow, clients: _, python: _ } =
+            self.options;
+        let memory = memory.as_ref().map(|bytes| format!(" --memory {bytes}")).unwrap_or_default();
         let grow = grow.map(|lines| format!(" --grow {lines}")).unwrap_or_default();
         let only = if *server_only { " --server-only" } else { "" };
-        format!("cargo xtask bench --lines {lines} --connections {connections}{grow}{only}")
+        format!("cargo xtask bench --lines {lines} --connections {connections}{memory}{grow}{only}")
     }
 
     fn markdown(&self) -> Result<String> {
