@@ -29,6 +29,13 @@ pub(crate) const FLUSH_DAYS_MAX: usize = 32;
 /// Of the store's memory one part in so many is for what queries count and sort, all together.
 pub(crate) const QUERY_SHARE: usize = 4;
 
+/// Different values that are too many for the memory of queries are counted in so many times as many passes, each a
+/// share of them...
+pub(crate) const PASSES_FACTOR: u32 = 4;
+
+/// ... up to this number. 64 passes with a million values each take about as long as a query may run.
+pub(crate) const PASSES_MAX: u32 = 64;
+
 /// Of the store's memory one part in so many is for decoded columns of segments.
 pub(crate) const CACHE_SHARE: usize = 4;
 

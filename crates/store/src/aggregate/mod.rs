@@ -26,6 +26,7 @@ use crate::{
     cache::Cache,
     columns::{Column, hash},
     engine::Snapshot,
+    limits::{PASSES_FACTOR, PASSES_MAX},
     matches::Node,
     parallel::{self, Cancelled},
     rows::within,
@@ -35,7 +36,8 @@ use crate::{
     values::{Number, Part, RowList, Values, tags},
 };
 
-/// Counts what a request asks for.
+/// Counts what a request asks for. Different values that are too many for the memory are counted in several passes, each
+/// a share of them.
 pub(crate) fn aggregate(
     snapshot: &Snapshot,
     cache: &Arc<Cache>,
@@ -47,27 +49,58 @@ pub(crate) fn aggregate(
     let seconds = table::seconds(request)?;
     let units = Units::of(snapshot, cache, request.range, None)?;
     let reading = Reading::default();
-    let count = Counting { node: &node, request, reading: &reading };
-    let start = || (Partial::new(&request.stats), memory.reserved());
-    let parts = parallel::fold(cancelled, &units.units, start, |(partial, reserved), _, unit| {
-        count.unit(partial, unit)?;
-        reserved.set(partial.bytes())
-    })?;
-    let mut reserved: Reserved<'_> = memory.reserved();
-    let mut whole = Partial::new(&request.stats);
-    for (part, of_part) in parts {
-        whole.merge(part);
-        drop(of_part);
-        reserved.set(whole.bytes())?;
-    }
+    let functions = &request.stats.functions;
+    let is_distinct = |function: &Function| matches!(function, Function::CountDistinct(_));
+    let can_be_shared = functions.iter().any(|column| is_distinct(&column.function));
+    let mut passes = 1;
+    let (whole, _reserved) = loop {
+        let count = |pass| Counting { node: &node, request, reading: &reading, pass, passes };
+        match in_passes(&units, memory, cancelled, passes, count) {
+            Err(QueryError::OutOfMemory { .. }) if can_be_shared && passes < PASSES_MAX => {
+                passes *= PASSES_FACTOR;
+            }
+            counted => break counted?,
+        }
+    };
     let rows = table::table(whole, request, seconds)?;
     Ok(Answer { rows, explain: reading.explain(&units), damaged: units.damaged, cut: false })
+}
+
+/// Counts all units as often as there are passes, and puts together what these found.
+fn in_passes<'a, 'm>(
+    units: &Units,
+    memory: &'m Memory,
+    cancelled: &Cancelled,
+    passes: u32,
+    count: impl Fn(u32) -> Counting<'a>,
+) -> Result<(Partial, Reserved<'m>), QueryError> {
+    let mut reserved = memory.reserved();
+    let mut whole = Partial::new(&count(0).request.stats);
+    for pass in 0..passes {
+        let count = count(pass);
+        let start = || (Partial::new(&count.request.stats), memory.reserved());
+        let fold = |(partial, reserved): &mut (Partial, Reserved<'_>), _, unit: &Unit| {
+            count.unit(partial, unit)?;
+            reserved.set(partial.bytes())
+        };
+        for (part, of_part) in parallel::fold(cancelled, &units.units, start, fold)? {
+            whole.merge(part);
+            drop(of_part);
+            reserved.set(whole.bytes())?;
+        }
+        whole.end_pass();
+        reserved.set(whole.bytes())?;
+    }
+    Ok((whole, reserved))
 }
 
 struct Counting<'a> {
     node: &'a Node,
     request: &'a Aggregate,
     reading: &'a Reading,
+    /// Of how many passes which one this is. The first one counts all but different values.
+    pass: u32,
+    passes: u32,
 }
 
 impl Counting<'_> {
@@ -102,59 +135,73 @@ impl Counting<'_> {
         let globals = partial.find(&groups);
         for (function, column) in stats.functions.iter().enumerate() {
             if let Some(states) = partial.states.get_mut(function) {
-                apply(&column.function, unit, &groups, states, &globals)?;
+                self.apply(&column.function, unit, &groups, states, &globals)?;
             }
         }
         Ok(())
     }
-}
 
-/// Adds the rows of a unit to the states of one function.
-fn apply(
-    function: &Function,
-    unit: &Unit,
-    groups: &Groups,
-    states: &mut States,
-    globals: &[usize],
-) -> Result<(), QueryError> {
-    // A group of this unit that is left out has no place among the states.
-    let place = |group: u32| globals.get(group as usize).copied().unwrap_or(usize::MAX);
-    match function {
-        Function::Count | Function::Rate => {
-            for (&place, &count) in globals.iter().zip(&groups.counts) {
-                states.add_count(place, count);
-            }
+    /// Adds the rows of a unit to the states of one function.
+    fn apply(
+        &self,
+        function: &Function,
+        unit: &Unit,
+        groups: &Groups,
+        states: &mut States,
+        globals: &[usize],
+    ) -> Result<(), QueryError> {
+        // A group of this unit that is left out has no place among the states.
+        let place = |group: u32| globals.get(group as usize).copied().unwrap_or(usize::MAX);
+        if self.pass > 0 && !matches!(function, Function::CountDistinct(_)) {
+            return Ok(());
         }
-        Function::CountOf(Field::Tags) => {
-            let tagged = unit.column(place::TAGS)?.valid();
-            for (at, &group) in groups.of_row.iter().enumerate() {
-                if tagged.value(groups.rows.row(at)) {
-                    states.add_count(place(group), 1);
+        match function {
+            Function::Count | Function::Rate => {
+                for (&place, &count) in globals.iter().zip(&groups.counts) {
+                    states.add_count(place, count);
                 }
             }
-        }
-        Function::CountOf(field) => {
-            let values = Values::new(unit, field, &groups.rows)?;
-            for (at, &group) in groups.of_row.iter().enumerate() {
-                if values.hash(at).is_some() {
-                    states.add_count(place(group), 1);
+            Function::CountOf(Field::Tags) => {
+                let tagged = unit.column(place::TAGS)?.valid();
+                for (at, &group) in groups.of_row.iter().enumerate() {
+                    if tagged.value(groups.rows.row(at)) {
+                        states.add_count(place(group), 1);
+                    }
                 }
             }
+            Function::CountOf(field) => {
+                let values = Values::new(unit, field, &groups.rows)?;
+                for (at, &group) in groups.of_row.iter().enumerate() {
+                    if values.hash(at).is_some() {
+                        states.add_count(place(group), 1);
+                    }
+                }
+            }
+            Function::CountDistinct(field) => {
+                distinct(unit, field, groups, &mut |group, hash| {
+                    if self.has(hash) {
+                        states.add_hash(place(group), hash);
+                    }
+                })?;
+            }
+            Function::Sum(field)
+            | Function::Avg(field)
+            | Function::Min(field)
+            | Function::Max(field)
+            | Function::Percentile(_, field) => {
+                numbers(unit, field, groups, &mut |group, number| {
+                    states.add_number(place(group), number);
+                })?;
+            }
         }
-        Function::CountDistinct(field) => {
-            distinct(unit, field, groups, &mut |group, hash| states.add_hash(place(group), hash))?;
-        }
-        Function::Sum(field)
-        | Function::Avg(field)
-        | Function::Min(field)
-        | Function::Max(field)
-        | Function::Percentile(_, field) => {
-            numbers(unit, field, groups, &mut |group, number| {
-                states.add_number(place(group), number);
-            })?;
-        }
+        Ok(())
     }
-    Ok(())
+
+    /// Whether a value is of this pass's share.
+    #[allow(clippy::cast_possible_truncation, reason = "any part of a hash is a hash")]
+    fn has(&self, hash: u128) -> bool {
+        (hash >> 96) as u32 % self.passes == self.pass
+    }
 }
 
 fn numbers(

@@ -32,11 +32,18 @@ type Hashes = HashSet<u128, BuildHasherDefault<AsIs>>;
 #[derive(Debug)]
 pub(crate) enum States {
     Counts(Vec<u64>),
-    Distinct(Vec<Hashes>),
+    Distinct(Vec<Distinct>),
     Sums(Vec<Sum>),
     Least(Vec<Option<Number>>),
     Greatest(Vec<Option<Number>>),
     Numbers(Vec<Vec<f64>>),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Distinct {
+    hashes: Hashes,
+    /// Those of earlier passes.
+    counted: u64,
 }
 
 #[derive(Debug, Default)]
@@ -65,7 +72,7 @@ impl States {
     fn push(&mut self) {
         match self {
             Self::Counts(counts) => counts.push(0),
-            Self::Distinct(hashes) => hashes.push(Hashes::default()),
+            Self::Distinct(values) => values.push(Distinct::default()),
             Self::Sums(sums) => sums.push(Sum::default()),
             Self::Least(found) | Self::Greatest(found) => found.push(None),
             Self::Numbers(numbers) => numbers.push(Vec::new()),
@@ -81,10 +88,10 @@ impl States {
     }
 
     pub(crate) fn add_hash(&mut self, group: usize, hash: u128) {
-        if let Self::Distinct(hashes) = self
-            && let Some(hashes) = hashes.get_mut(group)
+        if let Self::Distinct(values) = self
+            && let Some(values) = values.get_mut(group)
         {
-            hashes.insert(hash);
+            values.hashes.insert(hash);
         }
     }
 
@@ -121,13 +128,8 @@ impl States {
             (Self::Counts(counts), Self::Counts(more)) => {
                 merge(counts, more, places, |count, more| *count += more);
             }
-            (Self::Distinct(hashes), Self::Distinct(more)) => {
-                merge(hashes, more, places, |hashes, mut more| {
-                    if more.len() > hashes.len() {
-                        std::mem::swap(hashes, &mut more);
-                    }
-                    hashes.extend(more);
-                });
+            (Self::Distinct(values), Self::Distinct(more)) => {
+                merge(values, more, places, Distinct::merge);
             }
             (Self::Sums(sums), Self::Sums(more)) => {
                 merge(sums, more, places, |sum, more| sum.merge(&more));
@@ -146,13 +148,24 @@ impl States {
         }
     }
 
+    /// The values of this pass are counted; those of others are not among them.
+    fn end_pass(&mut self) {
+        if let Self::Distinct(values) = self {
+            for Distinct { hashes, counted } in values {
+                *counted += hashes.len() as u64;
+                *hashes = Hashes::default();
+            }
+        }
+    }
+
     /// What they take in memory, in bytes.
     fn bytes(&self) -> usize {
         match self {
             Self::Counts(counts) => 8 * counts.capacity(),
-            Self::Distinct(hashes) => {
-                hashes.iter().map(|hashes| size_of::<Hashes>() + 17 * hashes.capacity()).sum()
-            }
+            Self::Distinct(values) => values
+                .iter()
+                .map(|values| size_of::<Distinct>() + 17 * values.hashes.capacity())
+                .sum(),
             Self::Sums(sums) => size_of::<Sum>() * sums.capacity(),
             Self::Least(found) | Self::Greatest(found) => {
                 size_of::<Option<Number>>() * found.capacity()
@@ -178,8 +191,9 @@ impl States {
                 counts.into_iter().map(|count| Some(Value::Float(count as f64 / seconds))).collect()
             }
             Self::Counts(counts) => counts.into_iter().map(|count| Some(whole(count))).collect(),
-            Self::Distinct(hashes) => {
-                hashes.into_iter().map(|hashes| Some(whole(hashes.len() as u64))).collect()
+            Self::Distinct(values) => {
+                let count = |values: Distinct| values.counted + values.hashes.len() as u64;
+                values.into_iter().map(|values| Some(whole(count(values)))).collect()
             }
             Self::Sums(sums) => {
                 let mean = matches!(function, Function::Avg(_));
@@ -203,6 +217,16 @@ fn merge<S>(states: &mut [S], more: Vec<S>, places: &[usize], merge: impl Fn(&mu
         if let Some(state) = states.get_mut(place) {
             merge(state, more);
         }
+    }
+}
+
+impl Distinct {
+    fn merge(&mut self, mut more: Self) {
+        if more.hashes.len() > self.hashes.len() {
+            std::mem::swap(&mut self.hashes, &mut more.hashes);
+        }
+        self.hashes.extend(more.hashes);
+        self.counted += more.counted;
     }
 }
 
@@ -364,6 +388,11 @@ impl Partial {
         for (states, more) in self.states.iter_mut().zip(other.states) {
             states.merge(more, &places);
         }
+    }
+
+    /// What was found in this pass is counted.
+    pub(crate) fn end_pass(&mut self) {
+        self.states.iter_mut().for_each(States::end_pass);
     }
 
     /// What it takes in memory, about, in bytes.
