@@ -29,6 +29,9 @@ pub(crate) const FLUSH_DAYS_MAX: usize = 32;
 /// Of the store's memory one part in so many is for what queries count and sort, all together.
 pub(crate) const QUERY_SHARE: usize = 4;
 
+/// So many numbers of a percentile are held as they came, half a megabyte; more are sorted and counted.
+pub(crate) const NUMBERS_UNSORTED: usize = 64 << 10;
+
 /// Different values that are too many for the memory of queries are counted in so many times as many passes, each a
 /// share of them...
 pub(crate) const PASSES_FACTOR: u32 = 4;

@@ -6,6 +6,7 @@
 
 mod group;
 mod memory;
+mod numbers;
 mod state;
 mod table;
 

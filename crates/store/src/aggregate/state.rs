@@ -5,7 +5,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use hashbrown::{HashMap, HashSet, HashTable, hash_table::Entry};
 use millpond_query::{Field, Function, Stats};
 
-use super::group::Groups;
+use super::{group::Groups, numbers::Numbers};
 use crate::values::{Number, Value};
 
 /// For keys that are hashes themselves.
@@ -36,7 +36,7 @@ pub(crate) enum States {
     Sums(Vec<Sum>),
     Least(Vec<Option<Number>>),
     Greatest(Vec<Option<Number>>),
-    Numbers(Vec<Vec<f64>>),
+    Numbers(Vec<Numbers>),
 }
 
 #[derive(Debug, Default)]
@@ -75,7 +75,7 @@ impl States {
             Self::Distinct(values) => values.push(Distinct::default()),
             Self::Sums(sums) => sums.push(Sum::default()),
             Self::Least(found) | Self::Greatest(found) => found.push(None),
-            Self::Numbers(numbers) => numbers.push(Vec::new()),
+            Self::Numbers(numbers) => numbers.push(Numbers::default()),
         }
     }
 
@@ -115,7 +115,7 @@ impl States {
             }
             Self::Numbers(numbers) => {
                 if let Some(numbers) = numbers.get_mut(group) {
-                    numbers.push(number.float());
+                    numbers.add(number.float());
                 }
             }
             Self::Counts(_) | Self::Distinct(_) => {}
@@ -135,7 +135,7 @@ impl States {
                 merge(sums, more, places, |sum, more| sum.merge(&more));
             }
             (Self::Numbers(numbers), Self::Numbers(more)) => {
-                merge(numbers, more, places, |numbers, more| numbers.extend(more));
+                merge(numbers, more, places, Numbers::merge);
             }
             (states, Self::Least(more) | Self::Greatest(more)) => {
                 for (&place, number) in places.iter().zip(more) {
@@ -170,9 +170,7 @@ impl States {
             Self::Least(found) | Self::Greatest(found) => {
                 size_of::<Option<Number>>() * found.capacity()
             }
-            Self::Numbers(numbers) => {
-                numbers.iter().map(|numbers| size_of::<Vec<f64>>() + 8 * numbers.capacity()).sum()
-            }
+            Self::Numbers(numbers) => numbers.iter().map(Numbers::bytes).sum(),
         }
     }
 
@@ -205,7 +203,7 @@ impl States {
             Self::Numbers(numbers) => {
                 let Function::Percentile(hundredths, _) = function else { return Vec::new() };
                 let percentile =
-                    |mut numbers: Vec<f64>| percentile(&mut numbers, *hundredths).map(Value::Float);
+                    |numbers: Numbers| numbers.percentile(*hundredths).map(Value::Float);
                 numbers.into_iter().map(percentile).collect()
             }
         }
@@ -266,26 +264,6 @@ impl Sum {
 
 fn whole(count: u64) -> Value {
     Value::Int(i64::try_from(count).unwrap_or(i64::MAX))
-}
-
-/// The percentile, interpolated between the two nearest values.
-#[allow(
-    clippy::cast_precision_loss,
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "a place among fewer values than floats are exact for"
-)]
-pub(crate) fn percentile(numbers: &mut [f64], hundredths: u16) -> Option<f64> {
-    let last = numbers.len().checked_sub(1)?;
-    let place = f64::from(hundredths) / 10_000.0 * last as f64;
-    let (_, &mut low, above) =
-        numbers.select_nth_unstable_by(place.floor() as usize, f64::total_cmp);
-    let high = if place.fract() > 0.0 {
-        above.iter().copied().min_by(f64::total_cmp).unwrap_or(low)
-    } else {
-        low
-    };
-    Some((high - low).mul_add(place.fract(), low))
 }
 
 /// The groups that a worker has met, by their places: the first is 0.
