@@ -175,3 +175,25 @@ fn sql_prints_a_table_or_a_line_of_json_a_row() -> Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn joins_that_do_not_look_at_the_time_are_answered_in_time_and_hold_up_no_search() -> Result<()> {
+    const RECORDS: usize = 60_000;
+    let fixture = Fixture::start()?;
+    let api = &fixture.api;
+    let all: Vec<Value> = (0..RECORDS).map(|n| json!({ "message": n.to_string() })).collect();
+    for part in all.chunks(10_000) {
+        api.ingest(part, None)?.succeeded()?;
+    }
+    let join = "SELECT count(*) FROM logs a JOIN logs b ON a.message < b.message";
+    for _ in 0..2 {
+        let reply = ask(api, &json!({ "sql": join, "timeout_ms": 300 }))?;
+        assert_eq!((reply.status, reply.code()), (503, "query_timeout"), "{}", reply.text);
+    }
+    let found = api.get("/api/v1/logs", &[("q", "777"), ("total", "true")])?.succeeded()?;
+    assert_eq!(found.body["total"], 1);
+    // They work on until they have gone through what they have in hand: the search did not wait for that.
+    let health = api.bare("GET", "/health", &[])?;
+    assert_ne!(health.body["queries_running"], 0, "{}", health.text);
+    Ok(())
+}

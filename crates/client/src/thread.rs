@@ -161,6 +161,7 @@ mod tests {
         // The sender is dropped while the thread unwinds.
         assert!(told.recv().is_err());
     }
+
     /// The signals of `asked` that this thread blocks.
     #[cfg(unix)]
     fn blocked(asked: &[libc::c_int]) -> Vec<libc::c_int> {

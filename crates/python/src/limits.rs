@@ -69,6 +69,12 @@ pub(crate) const NESTED_CALLS_MAX: u8 = 4;
 /// How long the interpreter stays deaf to signals while it waits for a flush, an answer or a log.
 pub(crate) const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
 
+/// How soon the main thread is told again of a SIGTERM that it may have missed, at first...
+pub(crate) const SIGTERM_PAUSE_MIN: Duration = Duration::from_millis(50);
+
+/// ... and at last.
+pub(crate) const SIGTERM_PAUSE_MAX: Duration = Duration::from_secs(60);
+
 /// How long a log call waits for room by default where it may: what nobody notices, and a server that is slow for a
 /// moment needs.
 pub(crate) const BLOCK_TIMEOUT: Duration = Duration::from_millis(100);

@@ -27,16 +27,22 @@ pub(crate) use elsewhere::{heard, insist};
 mod linux {
     use std::{
         mem, ptr,
-        sync::atomic::{AtomicPtr, AtomicUsize, Ordering::SeqCst},
+        sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering::SeqCst},
         time::Duration,
     };
 
-    use crate::limits::SIGNAL_INTERVAL;
+    use crate::limits::{SIGTERM_PAUSE_MAX as PAUSE_MAX, SIGTERM_PAUSE_MIN as PAUSE_MIN};
+
+    const PAUSE_MIN_MS: u64 = PAUSE_MIN.as_millis() as u64;
+    const PAUSE_MAX_MS: u64 = PAUSE_MAX.as_millis() as u64;
 
     /// The timer of this process, which a forked child does not inherit.
     static TIMER: AtomicPtr<libc::c_void> = AtomicPtr::new(ptr::null_mut());
     /// The process that has it; 0 for none. A timer's own id may be null.
     static OWNER: AtomicUsize = AtomicUsize::new(0);
+    /// Milliseconds until the main thread is told again: twice as long each time, since native code may begin its wait
+    /// anew whenever it is told.
+    static PAUSE: AtomicU64 = AtomicU64::new(PAUSE_MIN_MS);
     /// The C handler of Python.
     static HANDLER: AtomicUsize = AtomicUsize::new(libc::SIG_DFL);
 
@@ -68,6 +74,7 @@ mod linux {
 
     /// The handler runs: nobody needs to be told any more.
     pub(crate) fn heard() {
+        PAUSE.store(PAUSE_MIN_MS, SeqCst);
         set(Duration::ZERO);
     }
 
@@ -80,7 +87,9 @@ mod linux {
             let errno = *libc::__errno_location();
             let handler: extern "C" fn(libc::c_int) = mem::transmute(handler);
             handler(signal);
-            set(SIGNAL_INTERVAL);
+            let pause = PAUSE.load(SeqCst);
+            PAUSE.store((pause * 2).min(PAUSE_MAX_MS), SeqCst);
+            set(Duration::from_millis(pause));
             *libc::__errno_location() = errno;
         }
     }
@@ -90,12 +99,18 @@ mod linux {
         std::process::id() as usize
     }
 
-    fn set(interval: Duration) {
+    /// Tells the main thread after the pause; never after none.
+    fn set(pause: Duration) {
         if OWNER.load(SeqCst) != process() {
             return;
         }
-        let time = libc::timespec { tv_sec: 0, tv_nsec: interval.subsec_nanos() as libc::c_long };
-        let times = libc::itimerspec { it_interval: time, it_value: time };
+        let second = |time: Duration| libc::time_t::try_from(time.as_secs()).unwrap_or_default();
+        let never = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        let then = libc::timespec {
+            tv_sec: second(pause),
+            tv_nsec: libc::c_long::from(pause.subsec_nanos().cast_signed()),
+        };
+        let times = libc::itimerspec { it_interval: never, it_value: then };
         // SAFETY: the timer is this process's and is never deleted; the times live through the call.
         unsafe { libc::timer_settime(TIMER.load(SeqCst), 0, &raw const times, ptr::null_mut()) };
     }

@@ -63,7 +63,7 @@ use crate::{
     disk::Disk,
     error::ApiError,
     keys::Keys,
-    limits::SHUTDOWN_TIME_MAX,
+    limits::{QUERIES_MAX, SHUTDOWN_TIME_MAX, STATEMENTS_MAX},
     memory::Shares,
     metrics::Metrics,
     run::Queries,
@@ -122,6 +122,8 @@ pub(crate) struct App {
     usage: Arc<Usage>,
     administration: Arc<Administration>,
     queries: Arc<Queries>,
+    /// The queries in SQL.
+    statements: Arc<Queries>,
     hubs: Arc<Hubs>,
     budget: Budget,
     disk: Arc<Disk>,
@@ -133,6 +135,11 @@ pub(crate) struct App {
 }
 
 impl App {
+    /// Number of queries that run now, in whatever language.
+    fn queries_running(&self) -> usize {
+        self.queries.running() + self.statements.running()
+    }
+
     /// What is wrong, in words for the operator.
     fn complaints(&self) -> Vec<String> {
         let mut complaints = self.store.complaints();
@@ -178,7 +185,8 @@ impl Server {
             keys: Arc::new(Keys::new(administration.keys().clone())),
             usage: Arc::new(Usage::open(&config.data_directory)),
             administration: Arc::new(administration),
-            queries: Arc::new(Queries::start()?),
+            queries: Arc::new(Queries::start(QUERIES_MAX)?),
+            statements: Arc::new(Queries::start(STATEMENTS_MAX)?),
             budget: Budget::new(shares),
             disk: Arc::new(Disk::new(&config.data_directory, reserve)),
             metrics: Arc::default(),
@@ -259,7 +267,7 @@ async fn health(State(app): State<App>) -> impl IntoResponse {
     let complaints = app.complaints();
     let status = if complaints.is_empty() { "ok" } else { "degraded" };
     Json(json!({ "status": status, "version": env!("CARGO_PKG_VERSION"), "complaints": complaints,
-                "queries_running": app.queries.running() }))
+                "queries_running": app.queries_running() }))
 }
 
 async fn not_found(uri: axum::http::Uri) -> ApiError {

@@ -136,6 +136,9 @@ pub(crate) const QUERY_TIME_MAX: Duration = Duration::from_secs(60);
 /// Queries that run at the same time; further ones wait.
 pub(crate) const QUERIES_MAX: usize = 8;
 
+/// SQL statements that run at the same time; further ones wait.
+pub(crate) const STATEMENTS_MAX: usize = 2;
+
 /// How long a query waits for its turn before its client is told to come back.
 pub(crate) const QUERY_WAIT: Duration = Duration::from_secs(5);
 

@@ -86,7 +86,7 @@ fn text(app: &App) -> String {
     page.family("http_connections_limit", "gauge", "Connections that may be open.");
     page.value(app.connections_max);
     page.family("queries_running", "gauge", "Queries that are running.");
-    page.value(app.queries.running());
+    page.value(app.queries_running());
     let (bodies, records) = app.budget.held();
     page.family("memory_bytes", "gauge", "Memory that requests hold of their budget.");
     page.labelled("of", "bodies", bodies);

@@ -1,4 +1,5 @@
-//! Runs queries away from the threads that serve connections.
+//! Runs queries away from the threads that serve connections, and SQL away from the other queries: it may work for long
+//! without letting go of its thread.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -13,7 +14,7 @@ use tokio::{
 
 use crate::{
     error::ApiError,
-    limits::{QUERIES_MAX, QUERIES_WAITING_MAX, QUERY_STACK_BYTES, QUERY_TIME_MAX, QUERY_WAIT},
+    limits::{QUERIES_WAITING_MAX, QUERY_STACK_BYTES, QUERY_TIME_MAX, QUERY_WAIT},
 };
 
 /// The threads that queries run on.
@@ -22,6 +23,7 @@ pub(crate) struct Queries {
     /// Taken out when the server ends: a runtime must not be dropped inside another.
     runtime: Option<Runtime>,
     running: Arc<Semaphore>,
+    running_max: usize,
     waiting: Semaphore,
 }
 
@@ -36,7 +38,8 @@ impl<T> Drop for Abort<T> {
 }
 
 impl Queries {
-    pub(crate) fn start() -> std::io::Result<Self> {
+    /// As many as `running_max` run at the same time, on as many threads as there are processors.
+    pub(crate) fn start(running_max: usize) -> std::io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .thread_name("millpond-query")
             .thread_stack_size(QUERY_STACK_BYTES)
@@ -44,14 +47,15 @@ impl Queries {
             .build()?;
         Ok(Self {
             runtime: Some(runtime),
-            running: Arc::new(Semaphore::new(QUERIES_MAX)),
+            running: Arc::new(Semaphore::new(running_max)),
+            running_max,
             waiting: Semaphore::new(QUERIES_WAITING_MAX),
         })
     }
 
     /// Number of queries that run now.
     pub(crate) fn running(&self) -> usize {
-        QUERIES_MAX.saturating_sub(self.running.available_permits())
+        self.running_max.saturating_sub(self.running.available_permits())
     }
 
     /// Runs a query to its end, the longest time that one may take, or until the caller is gone.
@@ -129,6 +133,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::limits::QUERIES_MAX;
 
     fn code(error: ApiError) -> u16 {
         axum::response::IntoResponse::into_response(error).status().as_u16()
@@ -136,7 +141,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_query_whose_caller_is_gone_gives_its_turn_back() {
-        let queries = Arc::new(Queries::start().unwrap());
+        let queries = Arc::new(Queries::start(QUERIES_MAX).unwrap());
         let asking = Arc::clone(&queries);
         let caller = tokio::spawn(async move { asking.run(pending::<Result<(), _>>()).await });
         while queries.running() == 0 {
@@ -150,7 +155,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_hangs_up_gives_its_turn_back() {
-        let queries = Arc::new(Queries::start().unwrap());
+        let queries = Arc::new(Queries::start(QUERIES_MAX).unwrap());
         let asking = Arc::clone(&queries);
         let endless = move || async move { asking.run(pending::<Result<(), _>>()).await };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -169,7 +174,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_query_that_takes_too_long_is_stopped() {
-        let queries = Queries::start().unwrap();
+        let queries = Queries::start(QUERIES_MAX).unwrap();
         let late =
             queries.run_within(Duration::from_millis(1), pending::<Result<(), QueryError>>()).await;
         assert_eq!(code(late.unwrap_err()), 503);
@@ -177,7 +182,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_query_that_does_not_look_at_the_time_is_answered_in_time_and_keeps_its_turn() {
-        let queries = Queries::start().unwrap();
+        let queries = Queries::start(QUERIES_MAX).unwrap();
         let (end, ended) = std::sync::mpsc::sync_channel::<()>(1);
         let deaf = async move { ended.recv().map_err(|_| QueryError::Cancelled) };
         let late = queries.run_within(Duration::from_millis(1), deaf).await;
@@ -215,7 +220,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_further_query_waits_for_its_turn() {
-        let queries = Arc::new(Queries::start().unwrap());
+        let queries = Arc::new(Queries::start(QUERIES_MAX).unwrap());
         let callers = busy(&queries).await;
         let further = waiting(&queries);
         until_waiting(&queries, 1).await;
@@ -225,7 +230,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_query_is_told_to_come_back_where_too_many_wait() {
-        let queries = Arc::new(Queries::start().unwrap());
+        let queries = Arc::new(Queries::start(QUERIES_MAX).unwrap());
         let _callers = busy(&queries).await;
         let _further: Vec<_> =
             std::iter::repeat_with(|| waiting(&queries)).take(QUERIES_WAITING_MAX).collect();

@@ -71,7 +71,7 @@ pub(crate) async fn query(
     let limits = question.limits()?;
     let (sql, store) = (Arc::clone(&app.sql), Arc::clone(&app.store));
     let project = caller.project.clone();
-    let answered = app.queries.run_within(limits.time, async move {
+    let answered = app.statements.run_within(limits.time, async move {
         loop {
             let known = store.damaged(&project).len();
             let answer = sql.query(&project, &question.sql, limits).await;

@@ -13,9 +13,9 @@ use crate::matches::Words;
 /// Rows are looked at one by one, rather than all of a unit, if they are fewer than one in so many.
 const FEW: usize = 6;
 
-/// Whether the rows are so few that they are better looked at one by one.
-pub(crate) fn is_few(rows: &BooleanBuffer) -> bool {
-    rows.count_set_bits() * FEW <= rows.len()
+/// Whether so many of all rows are so few that they are better looked at one by one.
+pub(crate) fn is_few(rows: usize, of: usize) -> bool {
+    rows * FEW <= of
 }
 
 pub(crate) fn none(of: &BooleanBuffer) -> BooleanBuffer {

@@ -77,7 +77,7 @@ impl Dictionary {
             return BooleanBuffer::new_unset(within.len());
         }
         let is_marked = |code: u32| table.get(code as usize).copied().unwrap_or_default();
-        if is_few(within) {
+        if is_few(within.count_set_bits(), within.len()) {
             return rows_where(within, |row| {
                 self.codes.get(row).is_some_and(|&code| is_marked(code))
             });

@@ -1,4 +1,5 @@
-//! For each page of rows ([`FILTER_ROWS`](crate::limits::FILTER_ROWS) of them), what can't be in it: words with digits of the message, and ids.
+//! For each page of [`FILTER_ROWS`](crate::limits::FILTER_ROWS) rows, what can't be in it: words with digits of the
+//! message, and ids.
 //!
 //! A filter never denies what is there; of what is not there it lets one in some 256 through. Words without digits need
 //! none, they are in the templates.

@@ -22,7 +22,7 @@ use crate::{
     asked::Asked,
     bitmap::{containing, is_few, none, places, rows_where, scatter},
     columns::Column,
-    filters::{PageFilters, value_key},
+    filters::value_key,
     matches::{Node, Tester},
     members::{Contested, leads_to},
     schema::place,
@@ -172,7 +172,9 @@ impl Selector<'_> {
             if let Column::Dictionary(dictionary) = column {
                 return dictionary.rows(|value| tester.matches_text(value), within);
             }
-            if let (Column::Text(strings), false) = (column, is_few(within)) {
+            if let (Column::Text(strings), false) =
+                (column, is_few(within.count_set_bits(), within.len()))
+            {
                 if let Some(finder) = tester.finder() {
                     return &containing(strings, finder) & within;
                 }
@@ -195,7 +197,7 @@ impl Selector<'_> {
         if count == 0 {
             return Ok(within);
         }
-        if !is_few(&within) || self.unit.cached(place).is_some() {
+        if !is_few(count, within.len()) || self.unit.cached(place).is_some() {
             add(&self.reading.rows, within.len());
             return Ok(ask(&*self.unit.column(place)?, &within));
         }
@@ -208,16 +210,21 @@ impl Selector<'_> {
 
     /// The rows of `within` on pages that may hold all of some keys.
     fn on_pages(&self, within: BooleanBuffer, keys: &[u64]) -> Selected {
-        if keys.is_empty() {
+        if keys.is_empty() || within.count_set_bits() == 0 {
             return Ok(within);
         }
         let Some(filters) = self.unit.filters()? else { return Ok(within) };
-        let pages: Vec<bool> =
-            (0..filters.len()).map(|page| may_hold(&filters, page, keys, &within)).collect();
-        add(&self.reading.pages_skipped, pages.iter().filter(|&&held| !held).count());
-        if !pages.contains(&true) {
-            return Ok(none(&within));
-        }
+        let mut skipped = 0;
+        let mut may_hold = |page: usize| {
+            let start = (page * filters.rows).min(within.len());
+            let rows = filters.rows.min(within.len() - start);
+            let asked = within.slice(start, rows).count_set_bits() > 0;
+            let held = asked && filters.may_hold(page, keys);
+            skipped += usize::from(asked && !held);
+            held
+        };
+        let pages: Vec<bool> = (0..filters.len()).map(&mut may_hold).collect();
+        add(&self.reading.pages_skipped, skipped);
         let mut held = BooleanBufferBuilder::new(within.len());
         for held_on_page in pages {
             let rows = filters.rows.min(within.len().saturating_sub(held.len()));
@@ -410,12 +417,6 @@ fn having(
 
 fn is_filtered(place: usize) -> bool {
     FILTERED.iter().any(|&attribute| place::TEXTS + attribute as usize == place)
-}
-
-fn may_hold(filters: &PageFilters, page: usize, keys: &[u64], within: &BooleanBuffer) -> bool {
-    let start = page * filters.rows;
-    let rows = filters.rows.min(within.len().saturating_sub(start));
-    within.slice(start.min(within.len()), rows).count_set_bits() > 0 && filters.may_hold(page, keys)
 }
 
 /// How much work a condition is, cheapest first.

@@ -16,6 +16,7 @@ use millpond_record::{
 
 use crate::{
     QueryError,
+    bitmap::is_few,
     columns::{Column, Shared, hash},
     matches::decimal,
     members::Contested,
@@ -261,9 +262,10 @@ impl<'a> Values<'a> {
         if unit.is_empty(place) {
             return Ok(());
         }
-        let few = matches!(self.rows, RowList::Some(rows) if rows.len() * 6 < unit.rows && rows.is_sorted_by(|a, b| a < b));
+        let is_few =
+            |rows: &Vec<u32>| is_few(rows.len(), unit.rows) && rows.is_sorted_by(|a, b| a < b);
         match self.rows {
-            RowList::Some(rows) if few && unit.cached(place).is_none() => {
+            RowList::Some(rows) if is_few(rows) && unit.cached(place).is_none() => {
                 self.parts.push(Part::Listed(unit.column_at(place, rows)?));
             }
             _ => self.parts.push(Part::Column(unit.column(place)?)),

@@ -7,8 +7,9 @@ mod support;
 use std::{sync::Arc, time::Duration};
 
 use fs_err as fs;
+use millpond_query::parse;
 use millpond_record::Timestamp;
-use millpond_store::{EmbeddedStore, Order, Project, Retention, Store, check, repair};
+use millpond_store::{EmbeddedStore, Order, Project, Retention, Rows, Store, check, repair};
 use support::{append, batch, everything, files, key, killed, messages, project, read};
 
 /// Midnight after 2026-01-31.
@@ -240,6 +241,38 @@ async fn a_data_directory_of_format_1_is_read_and_goes_on() {
     drop(store);
     let store = EmbeddedStore::open(directory.path()).unwrap();
     assert_eq!(messages(&store).await, [&old[..], &["new"]].concat());
+    assert_eq!(store.complaints(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_segment_of_format_2_is_read_with_its_larger_filters_and_is_merged() {
+    let fixture = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v2");
+    let directory = tempfile::tempdir().unwrap();
+    support::copy(&fixture, directory.path());
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    let found = async |text: &str| {
+        let filter = parse(text).unwrap();
+        let request = Rows { filter, ..everything(Order::Stored) };
+        let answer = store.rows(&project(), &request).await.unwrap();
+        read(&answer).iter().map(|(_, record)| record.message().to_owned()).collect::<Vec<_>>()
+    };
+    let ask = async || {
+        // In its first 2048 rows, behind them, and behind its first 8192.
+        for number in [1, 3_000, 8_500] {
+            let message = format!("order x{number:04x} paid");
+            assert_eq!(found(&format!("x{number:04x}")).await, [message]);
+        }
+        assert_eq!(found(&format!("trace_id:{:032x}", 8_500)).await, ["order x2134 paid"]);
+        assert_eq!(found("user.id:u_500 level:info").await, ["order x01f4 paid"]);
+        assert_eq!(found("paid").await.len(), 9_000);
+    };
+    ask().await;
+    for _ in 0..4 {
+        append(&store, &[record(31, "new")]).await;
+        store.flush().unwrap();
+    }
+    store.merge().unwrap();
+    ask().await;
     assert_eq!(store.complaints(), Vec::<String>::new());
 }
 

@@ -377,6 +377,8 @@ impl Partial {
     pub(crate) fn bytes(&self) -> usize {
         let key = size_of::<Option<Value>>() * self.keys.capacity() + self.key_bytes;
         let places = 5 * self.places.capacity() + 16 * self.hashes.capacity();
-        key + places + self.states.iter().map(States::bytes).sum::<usize>()
+        // What the table makes of each group in the end.
+        let values = self.len() * self.states.len() * size_of::<Option<Value>>();
+        key + places + values + self.states.iter().map(States::bytes).sum::<usize>()
     }
 }

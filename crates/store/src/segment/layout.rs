@@ -49,12 +49,18 @@ struct WrittenLayout {
     format_version: u32,
     fields: Vec<FieldColumn>,
     rest_keys: Option<Vec<String>>,
+    #[serde(default = "filter_rows_of_version_2")]
     filter_rows: usize,
     filters: Vec<(u64, usize)>,
 }
 
 const LAYOUT_KEY: &str = "millpond.layout";
-const LAYOUT_VERSION: u32 = 2;
+const LAYOUT_VERSION: u32 = 3;
+
+/// Version 2 did not say it.
+fn filter_rows_of_version_2() -> usize {
+    8192
+}
 
 impl Footer {
     pub(super) fn read(content: &Bytes) -> Result<Self, SegmentError> {

@@ -1,6 +1,6 @@
 //! Parquet segments: sorted, immutable files of one project and one day (or several, see the module `days`).
 //!
-//! # Format, version 2
+//! # Format, version 3
 //! An Apache Parquet file that any reader opens. Rows are sorted by (time, sequence), in row groups of
 //! [`ROW_GROUP_ROWS`] rows, whose pages have up to [`PAGE_ROWS`] rows; all pages are compressed with zstd. Ids, and
 //! other texts that do not repeat but `message`, `exception` and `fields`, are encoded with their lengths apart
@@ -24,14 +24,15 @@
 //! key-value metadata has `millpond.layout`, a JSON object:
 //!
 //! ```text
-//! { "format_version": 2,
+//! { "format_version": 3,
 //!   "fields": [ { "name": "fields.http.status", "path": ["http", "status"], "kind": "int", "repeats": true }, … ],
 //!                           in the order of their columns, which stand behind `template`; `repeats`: has a dictionary
 //!   "rest_keys": ["a", …],  the first keys in the column `fields`; null: too many to name
 //!   "filter_rows": 2048,    rows that share a filter
 //!   "filters": [[offset, bytes], …] }                      one for each row group
 //! ```
-//! Version 1 has no layout, no templates, no filters, and all members in `fields`.
+//! Version 2 has no `filter_rows`, its filters cover 8192 rows. Version 1 has no layout, no templates, no filters, and all
+//! members in `fields`.
 //!
 //! Every file is named by the manifest with its size and CRC32C; a file that does not match is damaged: it is left as
 //! it is, reported, and not read.
