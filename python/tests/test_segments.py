@@ -101,8 +101,7 @@ class Stored:
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Stored:
-    if not PROGRAM.is_file():
-        pytest.skip(f"the server is not built: there is no {PROGRAM}")
+    assert PROGRAM.is_file(), f"there is no {PROGRAM}: `cargo xtask test --only build` makes it"
     folder = tmp_path_factory.mktemp("server")
     records: list[Record] = []
     key, began_ns = "", time.time_ns()

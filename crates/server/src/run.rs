@@ -184,7 +184,9 @@ mod tests {
     async fn a_query_that_does_not_look_at_the_time_is_answered_in_time_and_keeps_its_turn() {
         let queries = Queries::start(QUERIES_MAX).unwrap();
         let (end, ended) = std::sync::mpsc::sync_channel::<()>(1);
-        let deaf = async move { ended.recv().map_err(|_| QueryError::Cancelled) };
+        // Should it be waited for after all, it ends as another error.
+        let deaf =
+            async move { ended.recv_timeout(QUERY_TIME_MAX).map_err(|_| QueryError::Cancelled) };
         let late = queries.run_within(Duration::from_millis(1), deaf).await;
         assert_eq!(code(late.unwrap_err()), 503);
         assert_eq!(queries.running(), 1);

@@ -210,6 +210,8 @@ async fn projects_are_listed_with_what_they_have() {
         .map(|file| fs::metadata(file).unwrap().len())
         .sum();
     assert_eq!((projects[0].bytes, projects[1].retention), (on_disk, retention));
+    let segments = files(directory.path(), "parquet").len() as u64;
+    assert_eq!((projects[0].segments, projects[1].segments), (segments, 0));
     let times = projects[0].times.map(|(oldest, newest)| (oldest.to_string(), newest.to_string()));
     let (oldest, newest) = times.unwrap();
     assert!(oldest.starts_with("2026-01-01T12") && newest.starts_with("2026-01-31T12"));
