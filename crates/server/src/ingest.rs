@@ -48,6 +48,9 @@ pub(crate) struct IngestParameters {
 /// What became of a batch.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Ingested {
+    /// Entries of the body; this and the time of the answer are what LogTide's clients are told.
+    received: usize,
+    timestamp: String,
     pub(crate) accepted: usize,
     /// The first [`REJECTIONS_REPORTED_MAX`].
     pub(crate) rejected: Vec<Rejected>,
@@ -140,6 +143,8 @@ pub(crate) async fn take(
     }
     answer.duplicate = appended.duplicate;
     answer.first_sequence = appended.first_sequence;
+    answer.received = answer.accepted + answer.rejected_count;
+    answer.timestamp = clock::now().to_string();
     app.metrics.count(&answer);
     Ok(answer)
 }

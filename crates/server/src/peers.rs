@@ -28,6 +28,15 @@ pub(crate) enum Peer {
 }
 
 impl Peer {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::LogTide => "LogTide",
+            Self::Timberlogs => "Timberlogs",
+            Self::LogiScout => "LogiScout",
+            Self::Streamlogia => "Streamlogia",
+        }
+    }
+
     /// An error as its clients know errors.
     fn error(self, error: &ApiError) -> Value {
         match self {
