@@ -12,9 +12,10 @@ import logging
 import os
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from millpond import Shipper
 from millpond.compat._address import address
@@ -29,12 +30,14 @@ ENV_CA_FILE = "STREAMLOGIA_CA_FILE"
 #: As long as the original waits for an answer, and for its threads at the end.
 _REQUEST_TIMEOUT_S = 10.0
 _CLOSE_TIMEOUT_S = 15.0
+#: What is left after that may take so long.
+_GRACE_S = 2.0
+#: Without a batch size nothing waits; what comes while a request is on its way goes with the next one.
+_AT_ONCE_S = 0.001
 #: No interval is longer.
 _DAY_S = 86_400.0
 #: Loggers that fill a log at DEBUG with what concerns nobody but their libraries.
 _CHATTER = ("asyncio", "botocore", "h2", "hpack", "httpcore", "httpx", "urllib3")
-
-_App = TypeVar("_App")
 
 
 class Level:
@@ -94,22 +97,23 @@ class LogIngestorClient:
     ) -> None:
         from millpond.compat._streamlogia.errors import Reporter
 
-        self._source = source
+        self._source = source or "unknown"
         self._console = console
         self._url = f"{base_url.strip().rstrip('/')}/v1/ingest"
-        options: dict[str, Any] = {"ca_file": ca_file} if ca_file else {}
+        options: dict[str, Any] = {"batch_age_s": _AT_ONCE_S}
         if batch_size > 1:
-            options |= {"batch_records_max": batch_size, "batch_age_s": min(max(flush_interval, 0.0), _DAY_S)}
-        else:
-            # At once; what comes while a request is on its way goes with the next one.
-            options["batch_age_s"] = 0.0
-        self._shipper = Shipper(
+            options = {"batch_records_max": batch_size, "batch_age_s": min(max(flush_interval, _AT_ONCE_S), _DAY_S)}
+        if ca_file:
+            options["ca_file"] = ca_file
+        self._open = partial(
+            Shipper,
             self._url,
             headers={"Authorization": f"Bearer {api_key}"},
             on_failure=Reporter(self._url, on_error),
             request_timeout_s=_REQUEST_TIMEOUT_S,
             **options,
         )
+        self._shipper = self._open()
 
     def debug(self, message: str, *, meta: dict[str, Any] | None = None, tags: list[str] | None = None) -> None:
         """Logs at DEBUG."""
@@ -155,8 +159,10 @@ class LogIngestorClient:
         await self._shipper.flush_async(_REQUEST_TIMEOUT_S)
 
     def close(self) -> None:
-        """Has everything sent. What is logged later is sent as well, at the latest at the end of the program."""
+        """Has everything sent. What is logged later is sent nevertheless."""
+        # The flush ends early where nothing comes of waiting.
         self._shipper.flush(_CLOSE_TIMEOUT_S)
+        self._shipper.close(_GRACE_S)
 
     def flask_middleware(self, app: Flask) -> Flask:
         """Logs each request of a Flask application, which is returned."""
@@ -182,18 +188,21 @@ class LogIngestorClient:
     ) -> None:
         """``shown`` is what the console has of ``meta``."""
         text = message if isinstance(message, str) else _text(message)
+        fields = {} if meta is None else meta if isinstance(meta, Mapping) else {"value": meta}
         entry = {
             "projectId": self._project_id,
             "level": level,
             "message": text,
             "source": self._source,
             "timestamp": datetime.now(timezone.utc).isoformat(),
-            "tags": tags or [],
-            "meta": meta or {},
+            "tags": _labels(tags),
+            "meta": fields,
         }
-        self._shipper.ship(entry)
+        if not self._shipper.ship(entry) and self._shipper.is_closed:
+            self._shipper = self._open()
+            self._shipper.ship(entry)
         if self._console:
-            _print(level, text, (meta or {}) if shown is None else shown)
+            _print(level, text, fields if shown is None else shown)
 
 
 def _variable(name: str, argument: str) -> str:
@@ -209,6 +218,13 @@ def _text(message: object) -> str:
         return str(message)
     except Exception:
         return f"<{type(message).__name__}>"
+
+
+def _labels(tags: object) -> list[str]:
+    if tags is None:
+        return []
+    labels = tags if isinstance(tags, Iterable) and not isinstance(tags, str) else [tags]
+    return [label if isinstance(label, str) else _text(label) for label in labels]
 
 
 def _print(level: str, message: str, meta: object) -> None:

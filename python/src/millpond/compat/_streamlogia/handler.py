@@ -47,6 +47,10 @@ class LogIngestorHandler(logging.Handler):
         return message
 
 
+class RootHandler(LogIngestorHandler):
+    """The one that ``init`` adds to the root logger, and replaces when it is called again."""
+
+
 def _origin(record: logging.LogRecord) -> dict[str, Any]:
     """Where a record comes from, and its further ``extra=``."""
     extra = {name: value for name, value in record.__dict__.items() if name not in _OWN}

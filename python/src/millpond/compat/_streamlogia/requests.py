@@ -142,6 +142,8 @@ def record(
     if request_id:
         meta["request_id"] = request_id
     if error is not None:
-        meta["exception"] = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+        # The first frame is ours.
+        trace = error.__traceback__.tb_next if error.__traceback__ else None
+        meta["exception"] = "".join(traceback.format_exception(type(error), error, trace))
     level = "ERROR" if error is not None or status >= 500 else "WARN" if status >= 400 else "INFO"
     client._log(level, f"{method} {path} {status} ({duration_ms}ms)", meta, None)
