@@ -18,6 +18,25 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// All ways.
+    pub const ALL: [Self; 15] = [
+        Self::Format(Format::Json),
+        Self::Format(Format::Jsonl),
+        Self::Format(Format::Syslog),
+        Self::Format(Format::Text),
+        Self::Format(Format::Csv),
+        Self::Format(Format::Obl),
+        Self::Timberlogs(Format::Json),
+        Self::Timberlogs(Format::Jsonl),
+        Self::Timberlogs(Format::Syslog),
+        Self::Timberlogs(Format::Text),
+        Self::Timberlogs(Format::Csv),
+        Self::Timberlogs(Format::Obl),
+        Self::LogiScout,
+        Self::Streamlogia,
+        Self::StreamlogiaBulk,
+    ];
+
     /// Whether entries are JSON objects.
     #[must_use]
     pub fn is_json(self) -> bool {
