@@ -16,7 +16,9 @@ fn request(messages: &[&str]) -> Vec<u8> {
 
 /// One record with a body, in protobuf.
 fn protobuf(message: &str) -> Vec<u8> {
-    let nested = |key: u8, inner: Vec<u8>| [vec![key, u8::try_from(inner.len()).unwrap_or(0)], inner].concat();
+    let nested = |key: u8, inner: Vec<u8>| {
+        [vec![key, u8::try_from(inner.len()).unwrap_or(0)], inner].concat()
+    };
     let body = nested(0x2a, nested(0x0a, message.as_bytes().to_vec()));
     nested(0x0a, nested(0x12, nested(0x12, body)))
 }
