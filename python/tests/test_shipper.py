@@ -601,6 +601,7 @@ def test_only_options_of_delivery_are_options_of_a_shipper(monkeypatch: pytest.M
 def test_every_option_of_a_shipper_is_documented() -> None:
     page = (Path(__file__).parents[2] / "docs/python/options.md").read_text(encoding="utf-8")
     _, _, text = page.partition("## Options of a shipper")
+    docstring = str(millpond.Shipper.__doc__)
     for option in SHIPPER_OPTIONS:
-        assert f":param {option.name}: {option.meaning}; default: {option.default_shown}" in str(millpond.Shipper.__doc__)
+        assert f":param {option.name}: {option.meaning}; default: {option.default_shown}" in docstring
         assert f"`{option.name}`" in text
