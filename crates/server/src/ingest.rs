@@ -293,8 +293,7 @@ impl Reading {
     /// What decoding a body holds at most, in bytes, from what can be told without: there are no more records than
     /// ends of objects, or of lines, and hardly more text than there is already.
     fn memory_bytes(&self, bytes: &[u8]) -> usize {
-        let end = if self.protocol.is_json() { b'}' } else { b'\n' };
-        let records = bytes.iter().filter(|&&byte| byte == end).count() + 1;
+        let records = bytes.iter().filter(|&&byte| self.protocol.counts(byte)).count() + 1;
         let added = if self.is_light() { 0 } else { RECORD_TEXT_ADDED };
         let text = (bytes.len() + records * added).min(2 * BODY_BYTES_MAX);
         // Bytes that are no UTF-8 become three each, in a copy of the body.
