@@ -14,7 +14,7 @@ from programs import Programs, Run
 from recording import Recorder, Request
 from serving import Project, Server
 
-collect_ignore = ["bootstrap.py", "surface.py"]
+collect_ignore = ["asking.py", "bootstrap.py", "surface.py"]
 
 
 @pytest.fixture(scope="session")
