@@ -30,12 +30,12 @@ from millpond.compat.timberlogs.types import (
 
 __all__ = ["Flow", "TimberlogsClient", "create_timberlogs"]
 
-#: Where logs are sent and flows are made; looked up at each call. Until somebody sets them they follow ``install`` and
-#: the environment.
-LOGS_ENDPOINT: str
-FLOWS_ENDPOINT: str
 _ORIGINAL = "https://timberlogs-ingest.enaboapps.workers.dev"
-_PATHS = {"LOGS_ENDPOINT": "/v1/logs", "FLOWS_ENDPOINT": "/v1/flows"}
+#: Where logs are sent and flows are made, for whoever sets them; until then a client follows what ``install`` and the
+#: environment say when it is made.
+LOGS_ENDPOINT = _address.address("timberlogs", _ORIGINAL) + "/v1/logs"
+FLOWS_ENDPOINT = _address.address("timberlogs", _ORIGINAL) + "/v1/flows"
+_AS_IMPORTED = (LOGS_ENDPOINT, FLOWS_ENDPOINT)
 
 _ERROR_NAME_CHARS_MAX = 200
 _ERROR_STACK_CHARS_MAX = 10_000
@@ -44,16 +44,6 @@ _CUT = "\n  […]\n"
 #: 50 that an id may have, less "-" and eight of the suffix.
 _FLOW_NAME_CHARS_MAX = 41
 _STEPS_MAX = 1_001
-
-
-def __getattr__(name: str) -> str:
-    if name not in _PATHS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return _address.address("timberlogs", _ORIGINAL) + _PATHS[name]
-
-
-def _endpoint(name: str) -> str:
-    return str(globals().get(name) or __getattr__(name))
 
 
 class Flow:
@@ -122,6 +112,7 @@ class TimberlogsClient:
         self._config = config
         self._user_id = config.user_id
         self._session_id = config.session_id
+        self._address = _address.address("timberlogs", _ORIGINAL)
         self._delivery = Delivery(config) if config.api_key else None
         self._has_said = False
 
@@ -150,7 +141,7 @@ class TimberlogsClient:
         validate_log_payload(payload)
         payload["timestamp"] = time.time_ns() // 1_000_000
         if self._delivery is not None:
-            self._delivery.take(_endpoint("LOGS_ENDPOINT"), payload)
+            self._delivery.take(self._logs_url, payload)
         elif not self._has_said:
             self._has_said = True
             say("Timberlogs: there is no api_key; logs are dropped")
@@ -201,12 +192,12 @@ class TimberlogsClient:
         :raises httpx.HTTPError: the server refuses them, or does not answer.
         """
         delivery = self._delivery_for_raw()
-        self._raw(body, format, options).send(delivery.shipper(_endpoint("LOGS_ENDPOINT")))
+        self._raw(body, format, options).send(delivery.shipper(self._logs_url))
 
     async def ingest_raw_async(self, body: str, format: FormatName, options: IngestRawOptions | None = None) -> None:
         """As :meth:`ingest_raw`."""
         delivery = self._delivery_for_raw()
-        await self._raw(body, format, options).send_async(delivery.shipper(_endpoint("LOGS_ENDPOINT")))
+        await self._raw(body, format, options).send_async(delivery.shipper(self._logs_url))
 
     def flow(self, name: str) -> Flow:
         """Begins a flow whose id is made here. A name too long for an id is cut."""
@@ -220,8 +211,8 @@ class TimberlogsClient:
         """
         if self._delivery is None:
             raise RuntimeError("API key required for async flow creation")
-        shipper = self._delivery.shipper(_endpoint("LOGS_ENDPOINT"))
-        flow_id, made = await create_flow(shipper, _endpoint("FLOWS_ENDPOINT"), name)
+        shipper = self._delivery.shipper(self._logs_url)
+        flow_id, made = await create_flow(shipper, self._flows_url, name)
         return Flow(flow_id, made, self)
 
     def disconnect(self) -> None:
@@ -250,6 +241,14 @@ class TimberlogsClient:
     ) -> None:
         await self.disconnect_async()
 
+    @property
+    def _logs_url(self) -> str:
+        return f"{self._address}/v1/logs" if _AS_IMPORTED[0] == LOGS_ENDPOINT else LOGS_ENDPOINT
+
+    @property
+    def _flows_url(self) -> str:
+        return f"{self._address}/v1/flows" if _AS_IMPORTED[1] == FLOWS_ENDPOINT else FLOWS_ENDPOINT
+
     def _payload(self, entry: LogEntry) -> dict[str, Any]:
         """The entry as it goes on the wire, with what the client adds where the entry leaves it open."""
         config = self._config
@@ -271,7 +270,7 @@ class TimberlogsClient:
         return self._delivery
 
     def _raw(self, body: str, format: FormatName, options: IngestRawOptions | None) -> RawRequest:
-        return RawRequest.of(_endpoint("LOGS_ENDPOINT"), body, format, options, Retry.of(self._config.retry))
+        return RawRequest.of(self._logs_url, body, format, options, Retry.of(self._config.retry))
 
 
 def create_timberlogs(
