@@ -6,13 +6,13 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
 import millpond
 from millpond.compat.timberlogs._errors import status_error, transport_error
 from millpond.compat.timberlogs._retry import Retry, asked_wait_s, is_worth_retrying
-from millpond.compat.timberlogs.types import FORMAT_CONTENT_TYPES, FormatName, IngestRawOptions
 
 
 class RawRequest(NamedTuple):
@@ -25,21 +25,13 @@ class RawRequest(NamedTuple):
 
     @classmethod
     def of(
-        cls, endpoint: str, body: str | bytes, format: FormatName, options: IngestRawOptions | None, retry: Retry
+        cls, endpoint: str, parameters: Mapping[str, str | None], content_type: str, body: str | bytes, retry: Retry
     ) -> RawRequest:
-        """
-        :raises ValueError: there is no such format.
-        """
-        content_type = FORMAT_CONTENT_TYPES.get(format)
-        if content_type is None:
-            raise ValueError(f"Unsupported format: {format}")
-        parameters: dict[str, str] = {"format": format}
-        if options is not None:
-            given = {name: getattr(options, name) for name in ("source", "environment", "level", "dataset")}
-            parameters.update((name, str(value)) for name, value in given.items() if value)
+        """Parameters without a value are left out."""
+        query = urlencode({name: value for name, value in parameters.items() if value}, quote_via=quote)
         # The same key for every attempt: where it is known, a body that was stored is not stored again.
         headers = {"Content-Type": content_type, "Idempotency-Key": uuid.uuid4().hex}
-        return cls(f"{endpoint}?{urlencode(parameters, quote_via=quote)}", body, headers, retry)
+        return cls(f"{endpoint}?{query}", body, headers, retry)
 
     def send(self, shipper: millpond.Shipper) -> None:
         """Sends it, with retries.

@@ -17,6 +17,7 @@ from millpond.compat.timberlogs._delivery import Delivery
 from millpond.compat.timberlogs._raw import RawRequest, create_flow
 from millpond.compat.timberlogs._retry import Retry
 from millpond.compat.timberlogs.types import (
+    FORMAT_CONTENT_TYPES,
     LOG_LEVEL_PRIORITY,
     Environment,
     FormatName,
@@ -270,7 +271,11 @@ class TimberlogsClient:
         return self._delivery
 
     def _raw(self, body: str, format: FormatName, options: IngestRawOptions | None) -> RawRequest:
-        return RawRequest.of(self._logs_url, body, format, options, Retry.of(self._config.retry))
+        content_type = FORMAT_CONTENT_TYPES.get(format)
+        if content_type is None:
+            raise ValueError(f"Unsupported format: {format}")
+        parameters = {"format": format, **(vars(options) if options else {})}
+        return RawRequest.of(self._logs_url, parameters, content_type, body, Retry.of(self._config.retry))
 
 
 def create_timberlogs(
