@@ -262,12 +262,26 @@ def test_failures_are_told_on_stderr(
 
 def test_on_error_is_called_once_for_all_retries(make: Callable[..., TimberlogsClient], server: Server) -> None:
     errors: list[Exception] = []
-    server.answers = [(500, {})] * 6
+    server.answers = [(500, {})] * 3
     timber = make(on_error=errors.append, max_retries=2)
-    timber.info("x")
+    timber.info("x").flush()
+    assert len(errors) == 1
     timber.flush()
-    wait_until(lambda: server.messages == ["x"] or timber.flush())
-    assert len(errors) == 2
+    assert (server.messages, len(server.requests), len(errors)) == (["x"], 4, 1)
+
+
+def test_logs_that_a_success_refuses_are_told(make: Callable[..., TimberlogsClient], server: Server) -> None:
+    server.answers = [(200, {"success": True, "count": 1, "rejected": [{"index": 0, "reason": "no level"}]})]
+    errors: list[Any] = []
+    make(on_error=errors.append).info("x").info("y").flush()
+    wait_until(lambda: errors)
+    assert errors[0].response.json()["rejected"][0]["reason"] == "no level"
+
+
+def test_a_key_that_no_header_can_hold_is_refused_at_once(make: Callable[..., TimberlogsClient]) -> None:
+    with pytest.raises(ValueError, match="X-API-Key"):
+        make(api_key="a\nb")
+    make(api_key="k\n").ingest_raw("x", "text")
 
 
 def test_an_on_error_that_raises_does_not_reach_the_caller(

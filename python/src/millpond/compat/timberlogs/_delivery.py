@@ -10,7 +10,7 @@ import millpond
 from millpond._config import SECONDS_MAX
 from millpond._exit import say
 from millpond.compat.timberlogs._errors import status_error, transport_error
-from millpond.compat.timberlogs._retry import REQUEST_TIMEOUT_S, Retry
+from millpond.compat.timberlogs._retry import REQUEST_TIMEOUT_S, Retry, is_refusal_of_all, is_worth_retrying
 from millpond.compat.timberlogs.types import TimberlogsConfig
 
 #: Most logs that the server takes in one request.
@@ -20,11 +20,14 @@ _LOGS_MAX = 100
 class Delivery:
     """Takes logs as dicts by the names on the wire. Never blocks on the network but where it says so, never raises."""
 
-    def __init__(self, config: TimberlogsConfig) -> None:
+    def __init__(self, config: TimberlogsConfig, url: str) -> None:
+        """
+        :raises ValueError: an option has a value that nothing could be sent with.
+        """
         self._config = config
         self._retry = Retry.of(config.retry)
-        #: By address: who changes the constants of the module later is sent to from then on.
-        self._shippers: dict[str, millpond.Shipper] = {}
+        #: By address: whoever changes the constants of the module later is sent to from then on.
+        self._shippers = {url: self._start(url)}
         self._closed = False
         self._has_said = False
 
@@ -76,13 +79,12 @@ class Delivery:
         config = self._config
 
         def report(failure: millpond.Failure) -> None:
-            # As often as the original gives up and puts the logs back into its queue.
-            if failure.dropped or failure.attempt % self._retry.attempts == 0:
+            if self._is_final(failure):
                 self._report(url, failure)
 
         return millpond.Shipper(
             url,
-            headers={"X-API-Key": str(config.api_key)},
+            headers={"X-API-Key": str(config.api_key).strip()},
             prefix='{"logs":[',
             suffix="]}",
             refused="keep",
@@ -91,14 +93,26 @@ class Delivery:
             batch_age_s=config.flush_interval if config.flush_interval > 0 else SECONDS_MAX,
             retry_delay_s=self._retry.delay_s,
             retry_delay_s_max=self._retry.delay_s_max,
+            # After so many failures a flush waits no longer; the next attempt comes at its time nevertheless.
+            breaker_failures=self._retry.attempts,
+            breaker_reset_s=0.0,
+            compression="none",
             request_timeout_s=REQUEST_TIMEOUT_S,
         )
+
+    def _is_final(self, failure: millpond.Failure) -> bool:
+        """Whether the original would give up here, and put the logs back into its queue: after all attempts. Each one
+        that follows is the end of a try of its own."""
+        if failure.dropped or (failure.status is not None and is_refusal_of_all(failure.status)):
+            return True
+        can_change = failure.status is None or is_worth_retrying(failure.status)
+        return can_change and failure.attempt >= self._retry.attempts
 
     def _report(self, url: str, failure: millpond.Failure) -> None:
         if failure.status is None:
             error = transport_error(url, failure.message)
         else:
-            error = status_error(url, failure.status, failure.body)
+            error = status_error(url, failure.status, failure.body, message=failure.message)
         on_error = self._config.on_error
         if on_error is None:
             say(f"Timberlogs error: {error}")

@@ -51,21 +51,23 @@ class HTTPStatusError(Exception):
         self.response = response
 
 
-def status_error(url: str, status: int, body: str, headers: Mapping[str, str] | None = None) -> Exception:
-    """What stands for an answer that is no success."""
+def status_error(
+    url: str, status: int, body: str, headers: Mapping[str, str] | None = None, message: str = ""
+) -> Exception:
+    """What stands for an answer that is no success, or, with a ``message``, for what a success refuses in its body."""
     try:
         import httpx
     except ImportError:
         request = Request("POST", url)
-        message = f"HTTP {status} {responses.get(status, '')} for url {url!r}".replace("  ", " ")
-        return HTTPStatusError(message, request=request, response=Answer(status, body, headers or {}, request))
-    made = httpx.Response(status, text=body, request=httpx.Request("POST", url))
-    made.headers.update(headers or {})
+        said = f"HTTP {status} {responses.get(status, '')} for url {url!r}"
+        return HTTPStatusError(said, request=request, response=Answer(status, body, headers or {}, request))
+    answer = httpx.Response(status, text=body, request=httpx.Request("POST", url))
+    answer.headers.update(headers or {})
     try:
-        made.raise_for_status()
+        answer.raise_for_status()
     except httpx.HTTPStatusError as error:
         return error.with_traceback(None)
-    raise AssertionError(f"{status} is a success")
+    return httpx.HTTPStatusError(message, request=answer.request, response=answer)
 
 
 def transport_error(url: str, message: str) -> Exception:
@@ -74,5 +76,5 @@ def transport_error(url: str, message: str) -> Exception:
         import httpx
     except ImportError:
         return TransportError(message, Request("POST", url))
-    kind = httpx.TimeoutException if "timed out" in message or "time-out" in message else httpx.ConnectError
+    kind = httpx.ReadTimeout if "timeout" in message or "timed out" in message else httpx.ConnectError
     return kind(message, request=httpx.Request("POST", url))

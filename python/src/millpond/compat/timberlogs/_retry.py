@@ -8,10 +8,12 @@ from typing import NamedTuple
 
 from millpond.compat.timberlogs.types import RetryConfig
 
-#: Seconds that a request may take, as with the original. There a retry follows on every failure; here only where it
-#: can help: a body that was refused once is refused again.
+#: Seconds that a request may take, as with the original.
 REQUEST_TIMEOUT_S = 30.0
+#: Beside 5xx, what may be answered otherwise the next time. The original retries whatever fails.
 _WORTH_RETRYING = (408, 425, 429)
+#: Beside redirects, what says that key or address are wrong, whatever is sent.
+_REFUSALS_OF_ALL = (401, 403, 404, 405, 410)
 
 
 class Retry(NamedTuple):
@@ -44,6 +46,11 @@ class Retry(NamedTuple):
 def is_worth_retrying(status: int) -> bool:
     """Whether the same request can get another answer than this one."""
     return status >= 500 or status in _WORTH_RETRYING
+
+
+def is_refusal_of_all(status: int) -> bool:
+    """Whether the server takes nothing from this client as it is set up."""
+    return 300 <= status < 400 or status in _REFUSALS_OF_ALL
 
 
 def asked_wait_s(headers: Mapping[str, str], body: str) -> float:

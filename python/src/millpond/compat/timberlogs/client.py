@@ -114,7 +114,7 @@ class TimberlogsClient:
         self._user_id = config.user_id
         self._session_id = config.session_id
         self._address = _address.address("timberlogs", _ORIGINAL)
-        self._delivery = Delivery(config) if config.api_key else None
+        self._delivery = Delivery(config, self._logs_url) if config.api_key else None
         self._has_said = False
 
     def should_log(self, level: LogLevel) -> bool:
