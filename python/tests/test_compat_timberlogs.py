@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+import millpond
 from conftest import Program
 from millpond.compat.timberlogs import (
     IngestRawOptions,
@@ -157,6 +158,14 @@ def test_a_batch_has_at_most_the_logs_that_the_server_takes(
     timber.flush()
     assert server.messages == [str(number) for number in range(150)]
     assert max(len(json.loads(body)["logs"]) for _, _, body in server.requests) == 100
+
+
+def test_a_full_queue_is_told_and_does_not_raise(
+    make: Callable[..., TimberlogsClient], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(millpond.Shipper, "ship", lambda self, entry: False)
+    make().info("x").info("y")
+    assert capfd.readouterr().err.count("the queue is full") == 1
 
 
 def test_any_value_can_be_data(make: Callable[..., TimberlogsClient], server: Server) -> None:

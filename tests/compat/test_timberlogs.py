@@ -199,3 +199,103 @@ def test_failures_are_those_of_the_original(side_by_side: SideBySide) -> None:
 
 def test_names_and_signatures_are_those_of_the_original(same_surface: SameSurface) -> None:
     same_surface("timberlogs", "timberlogs", SHAPE)
+
+
+def seed(programs: Programs, project: Project, file: str, count: int) -> dict[str, dict[str, Any]]:
+    """Runs a program of the seed page, and gives what came of it."""
+    programs.seed(f"timberlogs/{file}", address=project.address, key=project.key, MILLPOND_ENDPOINT=project.address)
+    return stored(project, count)
+
+
+def parts(found: dict[str, dict[str, Any]], *names: str) -> dict[str, tuple[Any, ...]]:
+    """These members of each log."""
+    return {message: tuple(log.get(name) for name in names) for message, log in found.items()}
+
+
+def test_seed_basics(programs: Programs, project: Project) -> None:
+    found = seed(programs, project, "basics.py", 12)
+    assert {(log["source"], log["environment"]) for log in found.values()} == {("my-app", "production")}
+    assert parts(found, "level", "data", "tags") == {
+        "Cache miss": ("debug", {"key": "user:1"}, None),
+        "User signed in": ("info", {"userId": "u1", "method": "oauth"}, None),
+        "Rate limit close": ("warn", {"used": 95, "limit": 100}, None),
+        "Payment failed": ("error", {"code": "card_declined"}, None),
+        "Could not read the amount": (
+            "error",
+            {"message": "invalid literal for int() with base 10: 'twelve'"},
+            None,
+        ),
+        "Order placed": (
+            "info",
+            {"items": [{"sku": "a", "count": 2}], "paid": True, "coupon": None, "total": 12.5},
+            None,
+        ),
+        "Cart opened": ("info", {"items": 3}, ["cart", "web"]),
+        "Mail bounced": ("error", None, ["mail"]),
+        "Imported": ("info", {"rows": 7}, ["import"]),
+        "Profile opened": ("info", None, None),
+        "Profile saved": ("info", None, None),
+        "Signed out": ("info", None, None),
+    }
+    of_users = {message: ids for message, ids in parts(found, "userId", "sessionId").items() if any(ids)}
+    assert of_users == {"Imported": ("u2", "s2"), "Profile opened": ("u3", "s3"), "Profile saved": ("u3", "s3")}
+    failed = found["Could not read the amount"]
+    assert failed["errorName"] == "ValueError"
+    assert failed["errorStack"] == "<stack>"
+
+
+def test_seed_flows(programs: Programs, project: Project) -> None:
+    programs.seed("timberlogs/flows.py", address=project.address, key=project.key, MILLPOND_ENDPOINT=project.address)
+    project.read(15)
+    flows: dict[str, list[tuple[int, str, str]]] = {}
+    for log in project.get("/v1/logs?limit=1000")["logs"]:
+        flows.setdefault(log["flowId"], []).append((log["stepIndex"], log["level"], log["message"]))
+    steps = sorted((id.rpartition("-")[0], sorted(logs)) for id, logs in flows.items())
+    assert steps == [
+        (
+            "checkout",
+            [
+                (0, "info", "Cart validated"),
+                (1, "info", "Payment authorized"),
+                (2, "info", "Order created"),
+                (3, "info", "Confirmation sent"),
+            ],
+        ),
+        ("filtered", [(0, "warn", "First"), (1, "error", "Second")]),
+        ("pipeline", [(0, "info", "Extract"), (1, "error", "Transform failed")]),
+        ("pipeline", [(0, "info", "Extract"), (1, "info", "Load")]),
+        ("remote", [(0, "info", "Remote step")]),
+        (
+            "signup",
+            [
+                (0, "debug", "Form shown"),
+                (1, "info", "Form sent"),
+                (2, "warn", "Mail is slow"),
+                (3, "error", "Mail failed"),
+            ],
+        ),
+    ]
+
+
+def test_seed_raw(programs: Programs, project: Project) -> None:
+    found = seed(programs, project, "raw.py", 8)
+    assert parts(found, "level", "source", "dataset") == {
+        "From JSON": ("info", "api", "default"),
+        "From JSONL": ("info", "legacy", "imports"),
+        "Also JSONL": ("warn", "legacy", "imports"),
+        "From syslog": ("error", "nginx", "imports"),
+        "From text": ("error", "legacy", "imports"),
+        "From CSV, quoted": ("error", "billing", "imports"),
+        "Utterance: From OBL": ("info", "legacy", "imports"),
+        "Awaited": ("info", "legacy", "imports"),
+    }
+
+
+def test_seed_clients(programs: Programs, project: Project) -> None:
+    found = seed(programs, project, "clients.py", 4)
+    assert parts(found, "environment", "dataset", "version", "userId", "sessionId") == {
+        "Configured": ("development", "clients", "2.0.0", "u1", "s1"),
+        "In a block": ("development", "default", None, None, None),
+        "In an async block": ("development", "default", None, None, None),
+        "By hand": ("development", "default", None, None, None),
+    }
