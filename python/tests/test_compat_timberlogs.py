@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import decimal
 import json
+import os
 import sys
 import threading
 import time
@@ -252,6 +253,14 @@ def test_a_disconnected_client_says_once_that_it_drops(
     assert capfd.readouterr().err.count("disconnected") == 1
 
 
+def test_a_client_that_is_disconnected_in_an_outage_says_that_it_drops(
+    make: Callable[..., TimberlogsClient], server: Server, capfd: pytest.CaptureFixture[str]
+) -> None:
+    server.status = 500
+    make().info("lost").disconnect()
+    assert "logs that could not be delivered are dropped" in capfd.readouterr().err
+
+
 def test_raw_logs_are_sent_by_a_disconnected_client(make: Callable[..., TimberlogsClient], server: Server) -> None:
     timber = make()
     timber.disconnect()
@@ -440,7 +449,13 @@ def test_what_is_left_is_sent_at_the_end_of_the_program(program: Program, server
     assert server.messages == ["before"]
 
 
-@pytest.mark.skipif(not hasattr(__import__("os"), "fork"), reason="there is no fork")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no such signals")
+def test_what_is_left_is_sent_on_sigterm(program: Program, server: Server) -> None:
+    done = program.run(PROGRAM + "    import os\n    os.kill(os.getpid(), 15)\n", check=False)
+    assert (done.returncode, server.messages) == (-15, ["before"])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 def test_a_forked_child_sends_its_own_logs_only(program: Program, server: Server) -> None:
     program.run(
         PROGRAM

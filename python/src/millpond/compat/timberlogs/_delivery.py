@@ -63,14 +63,18 @@ class Delivery:
         self._closed = True
         for shipper in self._to_close():
             shipper.flush(self._retry.cycle_s)
-            shipper.close(0.0)
+            self._ended(shipper.close(0.0))
 
     async def close_async(self) -> None:
         """As :meth:`close`."""
         self._closed = True
         for shipper in self._to_close():
             await shipper.flush_async(self._retry.cycle_s)
-            await shipper.close_async(0.0)
+            self._ended(await shipper.close_async(0.0))
+
+    def _ended(self, delivered: bool) -> None:
+        if not delivered:
+            say("Timberlogs: logs that could not be delivered are dropped, since the client was disconnected")
 
     def _to_close(self) -> Iterable[millpond.Shipper]:
         return [shipper for shipper in self._shippers.values() if not shipper.is_closed]
