@@ -30,6 +30,8 @@ class Delivery:
         self._shippers = {url: self._start(url)}
         self._closed = False
         self._has_said = False
+        #: The failure that was told last.
+        self._told = ""
 
     def shipper(self, url: str) -> millpond.Shipper:
         """The shipper to this address, which also makes other requests to the server."""
@@ -113,18 +115,21 @@ class Delivery:
         return can_change and failure.attempt >= self._retry.attempts
 
     def _report(self, url: str, failure: millpond.Failure) -> None:
+        on_error = self._config.on_error
+        if on_error is None:
+            # Were each told, an outage would fill the terminal.
+            if failure.message != self._told:
+                self._told = failure.message
+                say(f"Timberlogs error: {failure.message}")
+            return
         if failure.status is None:
             error = transport_error(url, failure.message)
         else:
             error = status_error(url, failure.status, failure.body, message=failure.message)
-        on_error = self._config.on_error
-        if on_error is None:
-            say(f"Timberlogs error: {error}")
-            return
         try:
             on_error(error)
         except Exception as raised:
-            say(f"on_error of the Timberlogs client raised {type(raised).__name__}: {raised}")
+            say(f"Timberlogs: on_error raised {type(raised).__name__}: {raised}")
 
     def _say_once(self, what: str) -> None:
         if not self._has_said:
