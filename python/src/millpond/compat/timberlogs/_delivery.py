@@ -117,10 +117,11 @@ class Delivery:
     def _report(self, url: str, failure: millpond.Failure) -> None:
         on_error = self._config.on_error
         if on_error is None:
+            told = ": ".join(filter(None, (failure.message, failure.body[:500])))
             # Were each told, an outage would fill the terminal.
-            if failure.message != self._told:
-                self._told = failure.message
-                say(f"Timberlogs error: {failure.message}")
+            if told != self._told:
+                self._told = told
+                say(f"Timberlogs error: {told}")
             return
         if failure.status is None:
             error = transport_error(url, failure.message)
