@@ -32,7 +32,7 @@ mod time;
 mod walk;
 
 pub use defaults::Defaults;
-pub use detect::{detect, of_body};
+pub use detect::{detect, is_otlp, of_body};
 pub use millpond_wire::{Format, UnknownFormat};
 pub use output::{BodyError, Entry};
 pub use protocol::Protocol;

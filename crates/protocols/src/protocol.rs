@@ -22,6 +22,27 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// All ways.
+    pub const ALL: [Self; 17] = [
+        Self::Format(Format::Json),
+        Self::Format(Format::Jsonl),
+        Self::Format(Format::Syslog),
+        Self::Format(Format::Text),
+        Self::Format(Format::Csv),
+        Self::Format(Format::Obl),
+        Self::Timberlogs(Format::Json),
+        Self::Timberlogs(Format::Jsonl),
+        Self::Timberlogs(Format::Syslog),
+        Self::Timberlogs(Format::Text),
+        Self::Timberlogs(Format::Csv),
+        Self::Timberlogs(Format::Obl),
+        Self::LogiScout,
+        Self::Streamlogia,
+        Self::StreamlogiaBulk,
+        Self::Otlp(otlp::Encoding::Protobuf),
+        Self::Otlp(otlp::Encoding::Json),
+    ];
+
     /// Whether this byte may end, or begin, what becomes a value of its own in memory: none does without one of these.
     #[must_use]
     pub fn counts(self, byte: u8) -> bool {

@@ -69,12 +69,14 @@ pub(super) async fn logs(State(app): State<App>, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
     let encoding = encoding(&parts.headers);
     match store(&app, &mut parts, body, encoding).await {
-        Ok(ingested) => {
-            let reason = ingested.rejected.first().map_or("", |rejected| rejected.reason.as_str());
-            encoded(encoding, answer(encoding, ingested.rejected_count, reason))
-        }
+        Ok(ingested) => answered(encoding, &ingested),
         Err(error) => refused(encoding, &error),
     }
+}
+
+pub(super) fn answered(encoding: Encoding, ingested: &Ingested) -> Response {
+    let reason = ingested.rejected.first().map_or("", |rejected| rejected.reason.as_str());
+    encoded(encoding, answer(encoding, ingested.rejected_count, reason))
 }
 
 async fn store(
@@ -84,8 +86,12 @@ async fn store(
     encoding: Encoding,
 ) -> Result<Ingested, ApiError> {
     let caller = Caller::from_request_parts(parts, app).await?;
-    let wanted =
-        Wanted { protocol: Protocol::Otlp(encoding), defaults: Defaults::default(), places: false };
+    let wanted = Wanted {
+        protocol: Protocol::Otlp(encoding),
+        defaults: Defaults::default(),
+        places: false,
+        whole: false,
+    };
     take(app, &caller, &parts.headers, body, |_| Ok(wanted)).await
 }
 
