@@ -22,6 +22,7 @@ mod read;
 mod record;
 mod sigterm;
 mod value;
+mod written;
 
 #[pyo3::pymodule(gil_used = false)]
 mod _native {
@@ -34,6 +35,7 @@ mod _native {
         flow::Flow,
         log_stream::LogStream,
         read::{Reader, Stopper},
+        written::Written,
     };
 
     /// The interpreter is about to end: log calls of other threads run no code of the application any more.

@@ -11,6 +11,7 @@ __all__ = [
     "LogStream",
     "Reader",
     "Stopper",
+    "Written",
     "__version__",
     "after_fork",
     "begin_ending",
@@ -156,3 +157,8 @@ class Reader:
 class Stopper:
     def __new__(cls) -> Stopper: ...
     def stop(self) -> None: ...
+
+@final
+class Written:
+    def __new__(cls, value: object, bytes_max: int = 983_040) -> Written: ...
+    def __len__(self) -> int: ...
