@@ -20,6 +20,7 @@ mod object;
 mod options;
 mod read;
 mod record;
+mod shipper;
 mod sigterm;
 mod value;
 mod written;
@@ -35,6 +36,7 @@ mod _native {
         flow::Flow,
         log_stream::LogStream,
         read::{Reader, Stopper},
+        shipper::Shipper,
         written::Written,
     };
 
