@@ -17,9 +17,10 @@ pub(crate) struct Written {
 impl Written {
     /// Raises only what is no `Exception`. What goes beyond `bytes_max` is cut.
     #[new]
-    #[pyo3(signature = (value, bytes_max=VALUES_BYTES_MAX))]
-    fn new(value: &Bound<'_, PyAny>, bytes_max: usize) -> PyResult<Self> {
+    #[pyo3(signature = (value, bytes_max=None))]
+    fn new(value: &Bound<'_, PyAny>, bytes_max: Option<usize>) -> PyResult<Self> {
         let mut json = String::new();
+        let bytes_max = bytes_max.unwrap_or(VALUES_BYTES_MAX);
         if let Err(error) = Writer::new(&mut json, bytes_max).value(value) {
             guard(value.py(), error)?;
         }

@@ -19,8 +19,8 @@ from millpond.compat.logiscout_logger.events import LogEvent
 LOGS_MAX = 200
 #: Most bytes of a body: the original's server refuses those of 1 MiB and more. 4 KiB are left for what a proxy may add.
 BODY_BYTES_MAX = (1 << 20) - (4 << 10)
-#: Most bytes of the logs of a payload, so that it always fits into a body: 64 KiB are left for the head.
-LOGS_BYTES_MAX = BODY_BYTES_MAX - (64 << 10)
+#: Most bytes of the logs of a payload: a shipper takes entries of 960 KiB, and 64 KiB are left for the head.
+LOGS_BYTES_MAX = (960 << 10) - (64 << 10)
 #: Where one log is cut. What the writer puts in place of the rest is shorter than a KiB.
 LOG_BYTES_MAX = LOGS_BYTES_MAX - (1 << 10)
 #: Most characters of a path: with the escapes of JSON less than the head has room for.

@@ -1,0 +1,618 @@
+"""What the drop-in for logiscout-logger does where the original fails."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import datetime
+import decimal
+import io
+import json
+import logging
+import threading
+import uuid
+from collections.abc import Iterator
+from typing import Any, cast
+
+import pytest
+import structlog
+
+from conftest import Program
+from millpond.compat import logiscout_logger as logiscout
+from millpond.compat.logiscout_logger import _payloads, _setup, buffer
+from millpond.compat.logiscout_logger.buffer import (
+    add_log_to_buffer,
+    flush_buffer,
+    get_current_buffer,
+    initialize_buffer,
+    set_access_log_data,
+    start_buffer,
+)
+from millpond.compat.logiscout_logger.events import LogEvent, RequestLogPayload
+from millpond.compat.logiscout_logger.processors import (
+    BatchManager,
+    TransportProcessor,
+    build_log_event,
+    filter_warning_and_above,
+    push_to_request_buffer,
+    remove_internal_fields,
+)
+from millpond.compat.logiscout_logger.transports.base import Transport
+from recorder import Recorder
+from running import eventually
+
+log = logiscout.get_logger("shop.orders")
+
+
+@pytest.fixture(autouse=True)
+def _not_set_up() -> Iterator[None]:
+    structlog.contextvars.clear_contextvars()
+    yield
+    _setup.use(_setup.NONE)
+    structlog.contextvars.clear_contextvars()
+
+
+@pytest.fixture
+def production(server: Recorder, monkeypatch: pytest.MonkeyPatch) -> Iterator[Recorder]:
+    monkeypatch.setenv("MILLPOND_ENDPOINT", server.url)
+    logiscout.init(api_token="lgs_token", service_name="shop", env=logiscout.PROD)
+    transport = _setup.current().transport
+    assert transport is not None
+    yield server
+    transport._shipper.close(5)
+
+
+def payloads(server: Recorder) -> list[dict[str, Any]]:
+    """All so far."""
+    manager = _setup.current().batch_manager
+    assert manager is not None
+    manager.flush()
+    return [payload for body in server.records for payload in body["payloads"]]
+
+
+def the_payload(server: Recorder) -> dict[str, Any]:
+    (payload,) = payloads(server)
+    return payload
+
+
+def messages(payload: dict[str, Any]) -> list[str]:
+    return [entry["message"] for entry in payload["logs"]]
+
+
+def wsgi(app: Any, **environ: Any) -> tuple[bytes, list[tuple[str, str]]]:
+    """The body and the headers of the answer to one request."""
+    started: list[Any] = []
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/orders", **environ}
+    response = logiscout.wsgiConfiguration(app)(environ, lambda *given: started.append(given))
+    body = b"".join(response)
+    response.close()  # type: ignore[attr-defined]
+    return body, started[0][1]
+
+
+def answer(environ: Any, start_response: Any) -> list[bytes]:
+    log.info("answered")
+    start_response("200 OK", [])
+    return [b"ok"]
+
+
+async def asgi(app: Any, *, background: Any = None, **scope: Any) -> list[Any]:
+    """What one request is answered with."""
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b""}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/orders", "headers": [], **scope}
+    await logiscout.asgiConfiguration(app)(scope, receive, send)
+    if background is not None:
+        await background()
+    return sent
+
+
+async def asgi_answer(scope: Any, receive: Any, send: Any) -> None:
+    log.info("answered")
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+# Logs and requests
+
+
+def test_logs_outside_of_a_request_are_sent_each_under_an_id_of_its_own(production: Recorder) -> None:
+    log.info("started", port=80)
+    log.error("failed")
+    first, second = payloads(production)
+    assert first["correlationId"] != second["correlationId"]
+    assert first["request"] == {} and first["durationMS"] is None
+    assert first["startedAt"] == first["endedAt"]
+    assert first["logs"][0]["metadata"] == {"port": 80}
+    assert production.headers[0]["authorization"] == "Bearer lgs_token"
+    assert production.headers[0]["path"] == "/ingest"
+
+
+def test_a_job_that_binds_a_correlation_id_has_its_logs_under_it(production: Recorder) -> None:
+    log.bind(correlation_id="job-1").info("bound")
+    with structlog.contextvars.bound_contextvars(correlation_id="job-2"):
+        log.info("in structlog's context")
+    assert [payload["correlationId"] for payload in payloads(production)] == ["job-1", "job-2"]
+
+
+def test_each_payload_names_its_service_and_environment(production: Recorder) -> None:
+    wsgi(answer)
+    assert the_payload(production)["serviceName"] == "shop"
+    assert the_payload(production)["environment"] == "production"
+
+
+def test_a_request_of_a_thousand_logs_arrives_whole_in_slices_with_one_head(production: Recorder) -> None:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        for number in range(1001):
+            log.info(f"{number}")
+        return answer(environ, start_response)
+
+    wsgi(app)
+    slices = payloads(production)
+    assert [len(payload["logs"]) for payload in slices] == [200] * 5 + [2]
+    assert len({json.dumps({**payload, "logs": None}) for payload in slices}) == 1
+    assert [name for payload in slices for name in messages(payload)] == [*map(str, range(1001)), "answered"]
+
+
+def test_large_logs_are_cut_into_bodies_that_the_original_server_takes(production: Recorder) -> None:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        for _ in range(10):
+            log.info("large", text="x" * 300_000)
+        log.info("too large", text="x" * 3_000_000)
+        return answer(environ, start_response)
+
+    wsgi(app)
+    assert sum(len(payload["logs"]) for payload in payloads(production)) == 12
+    assert all(int(headers["content-length"]) <= 1 << 20 for headers in production.headers)
+
+
+def test_no_value_of_metadata_stops_the_logs(production: Recorder) -> None:
+    order = uuid.uuid4()
+    values = {"items": [1]}
+    log.info(
+        "odd",
+        when=datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone.utc),
+        order=order,
+        total=decimal.Decimal("1.50"),
+        tags={"a"},
+        share=float("nan"),
+        lock=threading.Lock(),
+        values=values,
+    )
+    values["items"].append(2)
+    log.info("after")
+    odd, after = payloads(production)
+    metadata = odd["logs"][0]["metadata"]
+    assert metadata.pop("lock").startswith("<unlocked")
+    assert metadata == {
+        "when": "2026-01-02T00:00:00+00:00",
+        "order": str(order),
+        "total": "1.50",
+        "tags": ["a"],
+        "share": "NaN",
+        "values": {"items": [1]},
+    }
+    assert messages(after) == ["after"]
+
+
+def test_metadata_may_have_any_name(production: Recorder) -> None:
+    log.info("m", event="e", level="l", logger="n", timestamp="t", correlation_id="c", http_method="h", url_path="u")
+    assert set(payloads(production)[0]["logs"][0]["metadata"]) == {
+        "event", "level", "logger", "timestamp", "correlation_id", "http_method", "url_path",
+    }  # fmt: skip
+
+
+def test_a_server_that_fails_holds_no_request_up_and_costs_no_log(production: Recorder) -> None:
+    production.status = 503
+    for _ in range(300):
+        assert wsgi(answer)[0] == b"ok"
+    eventually(lambda: bool(production.failures), "nothing was sent at 200 logs")
+    production.status = 200
+    assert sum(len(payload["logs"]) for payload in payloads(production)) == 300
+
+
+def test_two_hundred_logs_are_sent_at_once(production: Recorder) -> None:
+    for number in range(200):
+        log.info(f"{number}")
+    production.wait_for(1)
+
+
+def test_logs_of_a_long_request_do_not_wait_for_its_end(production: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(buffer.requestBuffer, "_WAIT_S", -1.0)
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        log.info("early")
+        early = the_payload(production)
+        assert (early["endedAt"], early["durationMS"]) == (None, None)
+        assert early["request"] == {"method": "GET", "path": "/orders"}
+        start_response("200 OK", [])
+        return [b""]
+
+    wsgi(app)
+
+
+def test_a_late_log_goes_by_itself_under_the_head_of_its_request(production: Recorder) -> None:
+    async def run() -> None:
+        tasks = []
+        is_answered = asyncio.Event()
+
+        async def late() -> None:
+            await is_answered.wait()
+            log.info("late")
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            tasks.append(asyncio.ensure_future(late()))
+            await asgi_answer(scope, receive, send)
+
+        await asgi(app)
+        is_answered.set()
+        await tasks[0]
+
+    asyncio.run(run())
+    first, second = payloads(production)
+    assert (messages(first), messages(second)) == (["answered"], ["late"])
+    assert {**first, "logs": None} == {**second, "logs": None}
+    assert first["request"]["statusCode"] == 200
+
+
+def test_a_plain_thread_of_a_request_has_its_logs_sent(production: Recorder) -> None:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        thread = threading.Thread(target=log.info, args=("in a thread",))
+        thread.start()
+        thread.join()
+        return answer(environ, start_response)
+
+    wsgi(app)
+    assert sorted(map(messages, payloads(production))) == [["answered"], ["in a thread"]]
+
+
+def test_threads_with_a_copy_of_the_context_add_to_one_request_at_once(production: Recorder) -> None:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        def work() -> None:
+            for _ in range(250):
+                log.info("m")
+
+        threads = [threading.Thread(target=contextvars.copy_context().run, args=(work,)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return answer(environ, start_response)
+
+    wsgi(app)
+    slices = payloads(production)
+    assert sum(len(payload["logs"]) for payload in slices) == 1001
+    assert len({payload["correlationId"] for payload in slices}) == 1
+
+
+def test_a_forked_child_sends_its_own_logs_and_none_of_its_parent(production: Recorder, program: Program) -> None:
+    done = program.run(
+        """
+        import os
+        from millpond.compat.logiscout_logger import PROD, get_logger, init, wsgiConfiguration
+
+        init(api_token="t", service_name="s", env=PROD)
+        log = get_logger("fork")
+        log.info("before")
+
+        def app(environ, start_response):
+            log.info("parent")
+            child = os.fork()
+            if child == 0:
+                log.info("child")
+                from millpond.compat.logiscout_logger.logger import get_batch_manager
+                get_batch_manager().flush()
+                os._exit(0)
+            os.waitpid(child, 0)
+            start_response("200 OK", [])
+            return [b""]
+
+        wsgiConfiguration(app)({"REQUEST_METHOD": "GET", "PATH_INFO": "/"}, lambda *_: None).close()
+        """
+    )
+    assert done.returncode == 0
+    sent = [entry["message"] for body in production.records for p in body["payloads"] for entry in p["logs"]]
+    assert sorted(sent) == ["before", "child", "parent"]
+
+
+def test_the_end_of_the_program_sends_everything(production: Recorder, program: Program) -> None:
+    program.run(
+        """
+        from millpond.compat.logiscout_logger import PROD, get_logger, init
+        init(api_token="t", service_name="s", env=PROD)
+        for number in range(1000):
+            get_logger("exit").info(str(number))
+        """
+    )
+    assert sum(len(p["logs"]) for body in production.records for p in body["payloads"]) == 1000
+
+
+# Middleware
+
+
+@pytest.mark.parametrize("given", ["abc-1", None])
+def test_the_response_tells_the_correlation_id(production: Recorder, given: str | None) -> None:
+    _, headers = wsgi(answer, **({} if given is None else {"HTTP_X_CORRELATION_ID": given}))
+    scope_headers = [] if given is None else [(b"X-Correlation-Id", given.encode())]
+    start = asyncio.run(asgi(asgi_answer, headers=scope_headers))[0]
+    of_wsgi, of_asgi = (payload["correlationId"] for payload in payloads(production))
+    assert headers == [("X-Correlation-ID", of_wsgi)]
+    assert start["headers"] == [(b"x-correlation-id", of_asgi.encode())]
+    assert given is None or {of_wsgi, of_asgi} == {given}
+
+
+def test_a_correlation_id_that_is_none_is_replaced_for_the_application_too(production: Recorder) -> None:
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope["headers"])
+        await asgi_answer(scope, receive, send)
+
+    asyncio.run(asgi(app, headers=[(b"x-correlation-id", b"x" * 5000), (b"a", b"b")]))
+    correlation_id = the_payload(production)["correlationId"]
+    assert uuid.UUID(correlation_id)
+    assert seen == [[(b"a", b"b"), (b"x-correlation-id", correlation_id.encode())]]
+
+
+def test_a_wsgi_response_is_passed_on_part_by_part_and_closed(production: Recorder) -> None:
+    made: list[str] = []
+
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        try:
+            for name in ("first", "second"):
+                made.append(name)
+                log.info(name)
+                yield name.encode()
+        finally:
+            log.info("closed")
+
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/"}
+    response = logiscout.wsgiConfiguration(app)(environ, lambda *_: None)
+    assert next(iter(response)) == b"first"
+    assert made == ["first"]
+    assert payloads(production) == []
+    response.close()  # type: ignore[attr-defined]
+    assert messages(the_payload(production)) == ["first", "closed"]
+
+
+def test_an_exception_is_a_500_and_goes_on(production: Recorder) -> None:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        log.info("m")
+        raise ValueError("x")
+
+    async def asgi_app(scope: Any, receive: Any, send: Any) -> None:
+        app(None, None)
+
+    with pytest.raises(ValueError):
+        wsgi(app)
+    with pytest.raises(ValueError):
+        asyncio.run(asgi(asgi_app))
+    assert [payload["request"]["statusCode"] for payload in payloads(production)] == [500, 500]
+
+
+def test_websockets_and_the_lifespan_pass_through(production: Recorder) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        log.info(scope["type"])
+        await send({"type": f"{scope['type']}.shutdown.complete"})
+
+    for kind in ("websocket", "lifespan"):
+        assert asyncio.run(asgi(app, type=kind)) == [{"type": f"{kind}.shutdown.complete"}]
+    # Nothing was flushed here: the end of the lifespan did it.
+    sent = [payload for body in production.records for payload in body["payloads"]]
+    assert [(messages(payload), payload["request"]) for payload in sent] == [(["websocket"], {}), (["lifespan"], {})]
+
+
+def test_one_more_middleware_does_not_begin_the_request_again(production: Recorder) -> None:
+    wsgi(logiscout.wsgiConfiguration(answer))
+    asyncio.run(asgi(logiscout.asgiConfiguration(asgi_answer)))
+    assert [messages(payload) for payload in payloads(production)] == [["answered"]] * 2
+
+
+def test_a_path_of_wsgi_is_text(production: Recorder) -> None:
+    wsgi(answer, PATH_INFO="/gr\u00c3\u00bcn")
+    assert the_payload(production)["request"] == {"method": "GET", "path": "/grün", "statusCode": 200}
+
+
+def test_what_others_bound_for_structlog_stays_and_what_the_request_bound_goes(production: Recorder) -> None:
+    structlog.contextvars.bind_contextvars(region="eu", tenant="none")
+    inside: list[Any] = []
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        structlog.contextvars.bind_contextvars(tenant="acme", user=7)
+        inside.append(structlog.contextvars.get_contextvars())
+        return answer(environ, start_response)
+
+    wsgi(app)
+    assert structlog.contextvars.get_contextvars() == {"region": "eu", "tenant": "none"}
+    payload = the_payload(production)
+    assert payload["logs"][0]["metadata"] == {"region": "eu", "tenant": "acme", "user": 7}
+    assert inside[0]["correlation_id"] == payload["correlationId"]
+    assert (inside[0]["http_method"], inside[0]["url_path"]) == ("GET", "/orders")
+
+
+# What stays here
+
+
+def test_what_is_bound_not_to_be_sent_stays_here(production: Recorder, capsys: pytest.CaptureFixture[str]) -> None:
+    quiet = log.bind(send=False, token="t")
+    quiet.info("secret")
+    quiet.bind(more=1).critical("secret too")
+    log.info("secret as well", False)
+    log.info("sent")
+    quiet.bind(send=True).info("sent after all")
+    assert [messages(payload) for payload in payloads(production)] == [["sent"], ["sent after all"]]
+    assert capsys.readouterr().err.count("secret") == 3
+
+
+def test_development_sends_nothing_and_needs_no_token(
+    server: Recorder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MILLPOND_ENDPOINT", server.url)
+    logiscout.init(service_name="shop", env=logiscout.DEV)
+    log.debug("shown")
+    assert wsgi(answer)[0] == b"ok"
+    assert _setup.current().batch_manager is None
+    assert server.records == []
+    assert "[debug    ] shown                          [shop.orders]" in capsys.readouterr().err
+
+
+def test_the_first_init_counts(production: Recorder) -> None:
+    logiscout.init(api_token="other", service_name="other", env=logiscout.DEV)
+    log.info("m")
+    assert the_payload(production)["serviceName"] == "shop"
+
+
+def test_production_that_can_not_send_says_so() -> None:
+    with pytest.warns(RuntimeWarning, match="api_token is empty"):
+        logiscout.init(api_token="", service_name="s", env=logiscout.PROD)
+    _setup.use(_setup.NONE)
+    with pytest.warns(RuntimeWarning, match="env is 'PROD', expected DEV or PROD"):
+        logiscout.init(api_token="t", service_name="s", env="PROD")  # type: ignore[arg-type]
+
+
+# Console
+
+
+def test_a_line_for_people_has_no_colours_outside_of_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        raise KeyError("missing")
+    except KeyError:
+        log.error("failed\n2026 forged", reason="two words", code=7, exc_info=True)
+    first, *rest = capsys.readouterr().err.splitlines()
+    assert first.endswith(r"Z [error    ] failed\n2026 forged            [shop.orders] code=7 reason='two words'")
+    assert rest[0] == "Traceback (most recent call last):"
+    assert rest[-1] == "KeyError: 'missing'"
+
+
+def test_a_terminal_has_colours(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setattr("sys.stderr", terminal)
+    log.warning("m")
+    assert "\x1b[33m" in terminal.getvalue()
+
+
+def test_the_applications_logging_is_used_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    class Keep(logging.Handler):
+        records: list[logging.LogRecord] = []  # noqa: RUF012
+
+        def emit(self, record: logging.LogRecord) -> None:
+            self.records.append(record)
+
+    logger = logging.getLogger("shop")
+    handler = Keep()
+    logger.addHandler(handler)
+    logger.setLevel(logging.WARNING)
+    try:
+        log.info("below")
+        log.warning("100 %")
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(logging.NOTSET)
+    (record,) = handler.records
+    assert "100 %" in record.getMessage()
+    assert (record.name, record.funcName) == ("shop.orders", "test_the_applications_logging_is_used_as_it_is")
+    assert capsys.readouterr().err == ""
+
+
+def test_nothing_of_structlog_or_logging_is_set_up(production: Recorder) -> None:
+    log.info("m")
+    assert not structlog.is_configured()
+    assert not logging.getLogger("shop.orders").handlers
+
+
+def test_it_works_without_structlog(production: Recorder, program: Program) -> None:
+    program.run(
+        """
+        import sys
+        sys.modules["structlog"] = None
+        from millpond.compat.logiscout_logger import PROD, get_logger, init, wsgiConfiguration
+
+        init(api_token="t", service_name="s", env=PROD)
+
+        def app(environ, start_response):
+            get_logger("plain").info("m")
+            start_response("200 OK", [])
+            return [b""]
+
+        wsgiConfiguration(app)({"REQUEST_METHOD": "GET", "PATH_INFO": "/"}, lambda *_: None).close()
+        """
+    )
+    assert production.records[0]["payloads"][0]["logs"][0]["message"] == "m"
+
+
+# Parts for chains of one's own
+
+
+class Kept(Transport):
+    def __init__(self) -> None:
+        self.events: list[LogEvent] = []
+        self.bodies: list[dict[str, Any]] = []
+
+    def send(self, event: LogEvent) -> None:
+        self.events.append(event)
+
+    def send_batch_of_batches(self, batch: dict[str, Any]) -> None:
+        self.bodies.append(batch)
+
+
+def test_a_structlog_chain_of_ones_own_sends_with_the_request(production: Recorder) -> None:
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        for send in (True, False):
+            event: dict[str, Any] = {"event": "mine", "level": "error", "logger": "own", "a": 1, "_send": send}
+            event = push_to_request_buffer(None, "error", build_log_event(None, "error", event))
+            assert set(remove_internal_fields(None, "error", event)) == {"event", "level", "logger", "a"}
+        return answer(environ, start_response)
+
+    wsgi(app)
+    mine, answered = the_payload(production)["logs"]
+    assert (mine["message"], mine["level"], mine["loggerName"], mine["metadata"]) == ("mine", "error", "own", {"a": 1})
+    assert answered["message"] == "answered"
+
+
+def test_a_transport_of_ones_own_gets_what_it_is_to_send() -> None:
+    transport = Kept()
+    event = build_log_event(None, "info", {"event": "m", "timestamp": "2026-01-02T03:04:05Z"})
+    TransportProcessor(transport)(None, "info", event)
+    assert transport.events[0].timestamp == datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc)
+    manager = BatchManager(transport, max_logs=2)
+    manager.add_payload(RequestLogPayload("c", "s", "e", 1.5, {}, [{"message": str(n)} for n in range(3)]))
+    assert [messages(body["payloads"][0]) for body in transport.bodies] == [["0", "1"], ["2"]]
+
+
+def test_a_filter_drops_what_is_below_its_level() -> None:
+    event = {"level": "error"}
+    assert filter_warning_and_above(None, "error", event) is event
+    with pytest.raises(structlog.DropEvent):
+        filter_warning_and_above(None, "info", {"level": "info"})
+
+
+def test_a_request_that_is_gathered_by_hand_is_given_back() -> None:
+    initialize_buffer("cid")
+    start_buffer()
+    add_log_to_buffer({"message": "m"})
+    set_access_log_data("GET", "/x", 200, 1.5)
+    shown = cast("dict[str, Any]", get_current_buffer())
+    payload = cast(RequestLogPayload, flush_buffer())
+    assert (payload.correlationId, payload.durationMS, payload.logs) == ("cid", 1.5, [{"message": "m"}])
+    assert payload.request == shown["request"] == {"method": "GET", "path": "/x", "statusCode": 200}
+    assert (payload.startedAt, payload.endedAt) == (shown["started_at"], shown["ended_at"])
+    assert get_current_buffer() is None and flush_buffer() is None
+
+
+def test_a_slice_has_room_in_a_body() -> None:
+    head = _payloads.head("c" * 128, "s", "e", 1.5, {"method": "GET", "path": "\x00" * 100_000, "statusCode": 200})
+    large = _payloads.written(LogEvent(datetime.datetime.now(), "info", "m", "l", {"text": "\x00" * 10_000_000}))
+    (payload,) = _payloads.slices(head, [large])
+    body = len(large) + len(json.dumps({**payload, "logs": []}))
+    assert body < _payloads.BODY_BYTES_MAX
