@@ -17,10 +17,12 @@ from typing import Any
 import pytest
 import structlog
 
+import millpond
 from conftest import Program
 from logiscout import answer, asgi, asgi_answer, in_production, log, messages, not_set_up, payloads, the_payload, wsgi
 from millpond.compat import logiscout_logger as logiscout
 from millpond.compat.logiscout_logger import _setup, buffer
+from millpond.compat.logiscout_logger.transports import http
 from recorder import Recorder
 from running import eventually
 
@@ -126,6 +128,18 @@ def test_metadata_may_have_any_name(production: Recorder) -> None:
     }  # fmt: skip
 
 
+def test_no_call_of_a_logger_raises(production: Recorder) -> None:
+    class Hostile:
+        def __repr__(self) -> str:
+            raise ValueError
+
+    logiscout.get_logger(5).info(Hostile(), value=Hostile(), exc_info=5, stack_info=Hostile())  # type: ignore[arg-type]
+    logiscout.get_logger("").error(b"bytes", exc_info=(None, None, None))  # type: ignore[arg-type]
+    first, second = (payload["logs"][0] for payload in payloads(production))
+    assert (first["loggerName"], first["message"]) == ("5", "<unprintable Hostile>")
+    assert (second["loggerName"], second["message"], second["exception"]) == ("root", "b'bytes'", None)
+
+
 def test_a_server_that_fails_holds_no_request_up_and_costs_no_log(production: Recorder) -> None:
     production.status = 503
     for _ in range(300):
@@ -139,6 +153,24 @@ def test_two_hundred_logs_are_sent_at_once(production: Recorder) -> None:
     for number in range(200):
         log.info(f"{number}")
     production.wait_for(1)
+
+
+def test_a_batch_waits_thirty_seconds_and_never_for_a_request(
+    server: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[dict[str, Any]] = []
+
+    class Shipper(millpond.Shipper):
+        def __init__(self, url: str, **options: Any) -> None:
+            made.append(options)
+            super().__init__(url, **options)
+
+    monkeypatch.setattr(http, "Shipper", Shipper)
+    with in_production(server, monkeypatch):
+        wsgi(answer)
+        assert server.records == []
+        assert len(payloads(server)) == 1
+    assert [options["batch_age_s"] for options in made] == [30.0]
 
 
 def test_logs_of_a_long_request_do_not_wait_for_its_end(production: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
