@@ -52,7 +52,7 @@ class HTTPTransport(Transport):
         self._logs_waiting += len(payload["logs"])
         if self._logs_waiting >= self._logs_max:
             self._logs_waiting = 0
-            self._shipper.flush(0)
+            self._shipper.hasten()
 
     def send(self, event: LogEvent) -> None:
         """Queues a log that belongs to no request."""
