@@ -62,9 +62,12 @@ class _Request:
         """What is logged from now on belongs to somebody else."""
         self._inner = _structlog.bound()
         _structlog.replace(self._outer)
-        if self._token is not None:
-            _request_buffer.reset(self._token)
-            self._token = None
+        token, self._token = self._token, None
+        try:
+            if token is not None:
+                _request_buffer.reset(token)
+        except ValueError:
+            pass  # A task that is thrown away is closed in another context, where there is nothing to put back.
 
     def end(self, error: BaseException | None = None) -> None:
         """It is over: its logs are sent. Inside of its context."""
