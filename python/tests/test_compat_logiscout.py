@@ -9,6 +9,7 @@ import decimal
 import io
 import json
 import logging
+import signal
 import threading
 import uuid
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ from millpond.compat import logiscout_logger as logiscout
 from millpond.compat.logiscout_logger import _setup, buffer
 from millpond.compat.logiscout_logger.transports import http
 from recorder import Recorder
-from running import eventually
+from running import Start, eventually
 
 
 @pytest.fixture(autouse=True)
@@ -281,6 +282,23 @@ def test_the_end_of_the_program_sends_everything(production: Recorder, program: 
         """
     )
     assert sum(len(p["logs"]) for body in production.records for p in body["payloads"]) == 1000
+
+
+def test_a_program_that_is_told_to_end_sends_everything(production: Recorder, start: Start) -> None:
+    start.file(
+        "waits.py",
+        """
+import signal
+from millpond.compat.logiscout_logger import PROD, get_logger, init
+init(api_token="t", service_name="s", env=PROD)
+get_logger("waits").info("waiting")
+signal.pause()
+""",
+    )
+    running = start("waits.py")
+    running.wait_for_output("waiting")
+    assert running.stop() == -signal.SIGTERM
+    assert messages(production.records[0]["payloads"][0]) == ["waiting"]
 
 
 # What stays here
