@@ -2,7 +2,7 @@
 //! of questions and answers.
 
 pub(crate) mod aggregated;
-mod context;
+pub(crate) mod context;
 mod facets;
 mod flow;
 pub(crate) mod page;
@@ -12,7 +12,7 @@ pub(crate) mod reading;
 pub(crate) mod search;
 pub(crate) mod selection;
 mod story;
-mod table;
+pub(crate) mod table;
 
 pub(crate) use self::{
     aggregated::aggregated,
