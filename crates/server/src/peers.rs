@@ -7,6 +7,7 @@ pub(crate) mod address;
 mod filters;
 mod logiscout;
 mod logtide;
+mod otlp;
 mod streamlogia;
 mod timberlogs;
 
@@ -26,6 +27,8 @@ pub(crate) enum Peer {
     Timberlogs,
     LogiScout,
     Streamlogia,
+    /// OpenTelemetry's protocol.
+    Otlp,
 }
 
 impl Peer {
@@ -35,6 +38,7 @@ impl Peer {
             Self::Timberlogs => "Timberlogs",
             Self::LogiScout => "LogiScout",
             Self::Streamlogia => "Streamlogia",
+            Self::Otlp => "OTLP",
         }
     }
 
@@ -45,6 +49,7 @@ impl Peer {
             Self::Timberlogs => timberlogs::error(error),
             Self::LogiScout => logiscout::error(error),
             Self::Streamlogia => streamlogia::error(error),
+            Self::Otlp => otlp::error(error),
         }
     }
 }
@@ -61,7 +66,7 @@ pub(crate) fn in_words_of(peer: Peer, response: Response) -> Response {
 
 /// All of their routes.
 pub(crate) fn routes() -> impl Iterator<Item = &'static Route> {
-    [logtide::ROUTES, timberlogs::ROUTES, logiscout::ROUTES, streamlogia::ROUTES]
+    [logtide::ROUTES, timberlogs::ROUTES, logiscout::ROUTES, streamlogia::ROUTES, otlp::ROUTES]
         .into_iter()
         .flatten()
 }

@@ -61,8 +61,12 @@ async fn ingest(
     headers: HeaderMap,
     request: Body,
 ) -> Result<Json<Value>, ApiError> {
-    let wanted =
-        Wanted { protocol: Protocol::LogiScout, defaults: Defaults::default(), places: false };
+    let wanted = Wanted {
+        protocol: Protocol::LogiScout,
+        defaults: Defaults::default(),
+        places: false,
+        whole: false,
+    };
     let taken = take(&app, &caller, &headers, request, |_| Ok(wanted)).await?;
     if let (0, Some(first)) = (taken.accepted, taken.rejected.first()) {
         let message = format!("no log could be kept; of the first: {}", first.reason);

@@ -25,7 +25,7 @@ pub(super) const ROUTES: &[Route] = &[
         .about("Stores the records of Streamlogia's collectors.")
         .of(Peer::Streamlogia),
     Route::new("POST", "/v1/ingest/otlp", INGEST, || post(ingest::otlp))
-        .about("Refuses OTLP where Streamlogia takes it.")
+        .about("Stores OTLP's logs, where Streamlogia takes them.")
         .of(Peer::Streamlogia),
     Route::new("GET", "/v1/projects/{id}/logs", QUERY, || get(reading::list))
         .about("Finds records, as Streamlogia does.")
@@ -82,7 +82,6 @@ pub(super) fn error(error: &ApiError) -> Value {
 /// Streamlogia's word for a kind of error.
 fn code(error: &ApiError) -> &'static str {
     match (error.status().as_u16(), error.code()) {
-        (_, ingest::NOT_TAKEN) => "failed_precondition",
         (_, "expired_key") => "key_expired",
         (_, "query_timeout" | "body_too_slow") => "deadline_exceeded",
         (_, "quota_exceeded") => "too_many_requests",

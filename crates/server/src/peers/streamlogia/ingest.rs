@@ -4,9 +4,9 @@ use axum::{
     Json,
     body::Body,
     extract::State,
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
 };
-use millpond_protocols::{Defaults, Protocol, streamlogia::uuid};
+use millpond_protocols::{Defaults, Protocol, otlp::Encoding, streamlogia::uuid};
 use serde_json::{Value, json};
 
 use crate::{
@@ -14,11 +14,7 @@ use crate::{
     auth::Caller,
     error::ApiError,
     ingest::{Ingested, Rejected, Wanted, take},
-    keys::Scope,
 };
-
-/// The code of what is refused because we do not take it.
-pub(super) const NOT_TAKEN: &str = "not_taken";
 
 pub(super) async fn ingest(
     State(app): State<App>,
@@ -26,8 +22,7 @@ pub(super) async fn ingest(
     headers: HeaderMap,
     request: Body,
 ) -> Result<Json<Value>, ApiError> {
-    let wanted =
-        Wanted { protocol: Protocol::Streamlogia, defaults: Defaults::default(), places: true };
+    let wanted = wanted(Protocol::Streamlogia, true);
     let taken = take(&app, &caller, &headers, request, |_| Ok(wanted)).await?;
     if taken.accepted == 0 {
         let details = taken
@@ -70,9 +65,31 @@ pub(super) async fn bulk(
     headers: HeaderMap,
     request: Body,
 ) -> Result<(StatusCode, Json<Value>), ApiError> {
-    let protocol = Protocol::StreamlogiaBulk;
-    let wanted = Wanted { protocol, defaults: Defaults::default(), places: false };
+    let wanted = wanted(Protocol::StreamlogiaBulk, false);
     let taken = take(&app, &caller, &headers, request, |_| Ok(wanted)).await?;
+    Ok(accepted(&taken))
+}
+
+pub(super) async fn otlp(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    request: Body,
+) -> Result<(StatusCode, Json<Value>), ApiError> {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let is_json = content_type.is_some_and(|value| value.contains("json"));
+    let encoding = if is_json { Encoding::Json } else { Encoding::Protobuf };
+    let wanted = wanted(Protocol::Otlp(encoding), false);
+    let taken = take(&app, &caller, &headers, request, |_| Ok(wanted)).await?;
+    Ok(accepted(&taken))
+}
+
+fn wanted(protocol: Protocol, places: bool) -> Wanted {
+    Wanted { protocol, defaults: Defaults::default(), places, whole: false }
+}
+
+/// What a collector is told.
+fn accepted(taken: &Ingested) -> (StatusCode, Json<Value>) {
     let errors = taken.rejected.iter().map(|rejected| {
         let mut error = json!({ "index": rejected.index, "error": rejected.reason });
         if let (Some(line), Some(members)) = (rejected.line, error.as_object_mut()) {
@@ -85,11 +102,5 @@ pub(super) async fn bulk(
         "rejected": taken.rejected_count,
         "errors": errors.collect::<Vec<_>>(),
     });
-    Ok((StatusCode::ACCEPTED, Json(answer)))
-}
-
-pub(super) async fn otlp(caller: Caller) -> Result<(), ApiError> {
-    caller.require(Scope::Ingest)?;
-    let message = "OTLP is not taken here, expected records for /v1/ingest/bulk";
-    Err(ApiError::new(StatusCode::BAD_REQUEST, NOT_TAKEN, message))
+    (StatusCode::ACCEPTED, Json(answer))
 }
