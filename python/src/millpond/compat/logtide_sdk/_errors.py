@@ -1,0 +1,95 @@
+"""The exceptions of requests that failed: those of requests or aiohttp, where they are installed, since that is what
+callers catch; otherwise ones of the same name and attributes."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from millpond import Response
+
+
+class HTTPError(OSError):
+    """The server answered with an error; ``response`` has ``status_code``, ``text``, ``headers`` and ``json()``."""
+
+    def __init__(self, message: str, response: FailedResponse) -> None:
+        super().__init__(message)
+        self.response = response
+        self.request: Any = None
+
+
+class FailedResponse:
+    """As much of a response of requests as an error needs."""
+
+    def __init__(self, url: str, answer: Response) -> None:
+        self.url = url
+        self.status_code = answer.status
+        self.text = answer.body
+        self.headers = answer.headers
+        self.ok = False
+
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.text)
+
+
+class ClientResponseError(Exception):
+    """The server answered an async client with an error."""
+
+    def __init__(self, url: str, answer: Response) -> None:
+        super().__init__(_described(url, answer))
+        self.status = answer.status
+        self.message = answer.body
+        self.headers = answer.headers
+
+
+def http_error(url: str, answer: Response) -> Exception:
+    """What a sync client raises."""
+    message = _described(url, answer)
+    try:
+        import requests
+    except ImportError:
+        return HTTPError(message, FailedResponse(url, answer))
+    response = requests.Response()
+    response.status_code = answer.status
+    response.url = url
+    response.headers.update(answer.headers)
+    response.encoding = "utf-8"
+    response._content = answer.body.encode("utf-8", "surrogateescape")
+    return requests.HTTPError(message, response=response)
+
+
+def response_error(url: str, answer: Response) -> Exception:
+    """What an async client raises."""
+    try:
+        import aiohttp
+        from multidict import CIMultiDict, CIMultiDictProxy
+        from yarl import URL
+    except ImportError:
+        return ClientResponseError(url, answer)
+    headers = CIMultiDictProxy(CIMultiDict(answer.headers))
+    asked = aiohttp.RequestInfo(URL(url), "GET", CIMultiDictProxy(CIMultiDict()), URL(url))
+    return aiohttp.ClientResponseError(asked, (), status=answer.status, message=answer.body[:200], headers=headers)
+
+
+def connection_error(error: ConnectionError) -> Exception:
+    """What a sync client raises when there was no answer."""
+    try:
+        import requests
+    except ImportError:
+        return error
+    return requests.ConnectionError(str(error))
+
+
+def client_connection_error(error: ConnectionError) -> Exception:
+    """What an async client raises when there was no answer."""
+    try:
+        import aiohttp
+    except ImportError:
+        return error
+    return aiohttp.ClientConnectionError(str(error))
+
+
+def _described(url: str, answer: Response) -> str:
+    place = url.partition("?")[0]
+    return f"{answer.status} for {place}: {answer.body[:200]}"
