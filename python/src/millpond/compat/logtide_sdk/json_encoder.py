@@ -18,11 +18,11 @@ from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
 from pathlib import PurePath
-from typing import Any, Dict, List, Tuple, Union
+from typing import Any, Union
 from uuid import UUID
 
-JsonDict = Dict[str, "JsonValue"]  # noqa: UP006 (a subclass of str would be `dict[str, ...]` only from 3.9.2 on)
-JsonValue = Union[int, float, str, bool, None, List["JsonValue"], Tuple["JsonValue", ...], "JsonDict"]  # noqa: UP006
+JsonDict = dict[str, "JsonValue"]
+JsonValue = Union[int, float, str, bool, None, list["JsonValue"], tuple["JsonValue", ...], "JsonDict"]
 EncoderFunction = Callable[[Any, "set[int]"], JsonValue]
 
 #: Elements of a dimension of an array, above which :func:`logtide_json_dumps` writes the first and last five.
