@@ -88,6 +88,10 @@ class Project:
 
 def request(url: str, key: str, body: Any = None) -> Any:
     payload = None if body is None else json.dumps(body).encode()
-    asked = urllib.request.Request(url, data=payload, headers={"X-API-Key": key, "Content-Type": "application/json"})
+    headers = {"X-API-Key": key}
+    if payload is not None:
+        # With a question, it would be taken for that of a LogTide client.
+        headers["Content-Type"] = "application/json"
+    asked = urllib.request.Request(url, data=payload, headers=headers)
     with urllib.request.urlopen(asked, timeout=PATIENCE_S) as answer:
         return json.load(answer)
