@@ -20,8 +20,8 @@ def main(variant: str, package: str, file: str, *arguments: str) -> None:
     if variant == "ours":
         import millpond.compat
 
-        millpond.compat.install(package, address=address)
-    else:
+        millpond.compat.install(package, address=address or None)
+    elif address:
         redirect(package, address)
     runpy.run_path(file, run_name="__main__")
 
@@ -36,6 +36,8 @@ def redirect(package: str, address: str) -> None:
         importlib.import_module("logiscout_logger.logger")._ENDPOINT_URL = f"{address}/ingest"
     elif package == "logingestor":
         importlib.import_module("logingestor").DEFAULT_BASE_URL = address
+    elif package == "streamlogia":
+        os.environ["STREAMLOGIA_API_URL"] = address
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ pub struct Entry<'a> {
     pub index: usize,
     /// The line on which it begins, from 1, where the format has lines.
     pub line: Option<usize>,
+    /// The member that is at fault, as the sender wrote it, where it is known and the entry is no record.
+    pub field: Option<&'static str>,
     /// The record, or why it is none.
     pub decoded: Decoded<'a>,
     /// The text that the record was decoded from; of no use when it is none.
@@ -70,7 +72,7 @@ impl<'a> Output<'a> {
     pub(crate) fn record(&mut self, line: Option<usize>, json: &str) -> Result<(), BodyError> {
         let filled = self.defaults.fill(json);
         let json = filled.as_deref().unwrap_or(json);
-        self.hand_on(line, decoded(json, self.observed), json)
+        self.hand_on(line, None, decoded(json, self.observed), json)
     }
 
     /// Takes a record that was decoded already, and its text.
@@ -82,7 +84,7 @@ impl<'a> Output<'a> {
     ) -> Result<(), BodyError> {
         match record {
             Decoded::Record(_) if !self.defaults.is_empty() => self.record(line, json),
-            decoded => self.hand_on(line, decoded, json),
+            decoded => self.hand_on(line, None, decoded, json),
         }
     }
 
@@ -92,12 +94,23 @@ impl<'a> Output<'a> {
         line: Option<usize>,
         reason: impl Into<String>,
     ) -> Result<(), BodyError> {
-        self.hand_on(line, Decoded::Rejected(Rejection(reason.into())), "")
+        self.hand_on(line, None, Decoded::Rejected(Rejection(reason.into())), "")
+    }
+
+    /// Takes what is no record because of one of its members.
+    pub(crate) fn rejected_for(
+        &mut self,
+        line: Option<usize>,
+        field: &'static str,
+        reason: impl Into<String>,
+    ) -> Result<(), BodyError> {
+        self.hand_on(line, Some(field), Decoded::Rejected(Rejection(reason.into())), "")
     }
 
     fn hand_on(
         &mut self,
         line: Option<usize>,
+        field: Option<&'static str>,
         decoded: Decoded<'_>,
         json: &str,
     ) -> Result<(), BodyError> {
@@ -105,7 +118,7 @@ impl<'a> Output<'a> {
         if self.bytes > BODY_BYTES_MAX {
             return Err(BodyError::TooLarge);
         }
-        (self.take)(Entry { index: self.index, line, decoded, json });
+        (self.take)(Entry { index: self.index, line, field, decoded, json });
         self.index += 1;
         Ok(())
     }

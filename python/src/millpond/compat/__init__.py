@@ -14,6 +14,7 @@ import importlib.util
 import sys
 from collections.abc import Sequence
 from types import ModuleType
+from typing import Any
 
 from millpond.compat import _address
 
@@ -61,10 +62,11 @@ class _Finder(importlib.abc.MetaPathFinder):
         if found is None:
             return None
         is_package = found.submodule_search_locations is not None
-        return importlib.machinery.ModuleSpec(fullname, _Loader(), origin=found.origin, is_package=is_package)
+        loader: Any = _Loader()
+        return importlib.machinery.ModuleSpec(fullname, loader, origin=found.origin, is_package=is_package)
 
 
-class _Loader(importlib.abc.Loader):
+class _Loader:
     """Gives the import system a module that has another name as well."""
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
