@@ -88,7 +88,7 @@ class ShipperOptions(TypedDict, total=False):
     flush_on_sigterm: bool | None
 
 
-class Options(_RecordOptions, ShipperOptions, total=False):
+class Options(ShipperOptions, _RecordOptions, total=False):
     """The options of a client. See ``docs/python/options.md``."""
 
 
