@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from millpond import Response
+from millpond import RefusedError, Response
 
 
 class HTTPError(OSError):
@@ -41,6 +41,11 @@ class ClientResponseError(Exception):
         self.status = answer.status
         self.message = answer.body
         self.headers = answer.headers
+
+
+def refusal(error: RefusedError) -> Response:
+    """The answer that a stream was refused with."""
+    return Response(error.status, str(error), {})
 
 
 def http_error(url: str, answer: Response) -> Exception:

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from millpond import Response
 from millpond.compat.logtide_sdk.models import (
     AggregatedStatsOptions,
     AggregatedStatsResponse,
@@ -51,6 +52,11 @@ def statistics_url(options: ClientOptions, asked: AggregatedStatsOptions, what: 
 def stream_url(options: ClientOptions, filters: dict[str, str] | None) -> str:
     """Where logs are heard of as they come. The key is in a header: an address is written to many logs."""
     return _url(options, "logs/stream", **(filters or {}))
+
+
+def is_success(answer: Response) -> bool:
+    """Whether it is what was asked for; a redirect is not followed, because the key would go along."""
+    return 200 <= answer.status < 300
 
 
 def logs_response(text: str) -> LogsResponse:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import millpond
 from millpond._offload import offload
 from millpond.compat.logtide_sdk import _errors, _requests
 from millpond.compat.logtide_sdk._base_client import CLOSE_TIMEOUT_S, FLUSH_TIMEOUT_S, BaseClient
@@ -157,8 +158,8 @@ class AsyncLogTideClient(BaseClient):
         on_error: Callable[[Exception], None] | None = None,
         filters: dict[str, str] | None = None,
     ) -> None:
-        """Calls ``on_log`` with each log that comes from now on, until the task is cancelled. Connects again when the
-        connection is lost; ``on_error`` is told.
+        """Calls ``on_log`` with each log that comes from now on, until the task is cancelled. A connection that is lost
+        is made again; ``on_error`` is told of what ``on_log`` raises.
 
         :raises aiohttp.ClientResponseError: the server refused.
         """
@@ -166,21 +167,26 @@ class AsyncLogTideClient(BaseClient):
 
         call = asyncio.get_running_loop().call_soon_threadsafe
 
+        def report(error: Exception) -> None:
+            if on_error is not None:
+                call(on_error, error)
+
         def heard(log: dict[str, Any]) -> None:
             # Here, because in the loop nobody would be told of what it raises.
             try:
                 on_log(log)
             except Exception as error:
-                if on_error is not None:
-                    on_error(error)
-
-        def failed(error: Exception) -> None:
-            if on_error is not None:
-                call(on_error, error)
+                report(error)
 
         url = _requests.stream_url(self.options, filters)
-        tail = LiveTail(self._asked(), url, lambda log: call(heard, log), failed)
-        await offload(tail.run, tail.stop)
+        events = self._asked().events(url, headers=_requests.HEADERS)
+        tail = LiveTail(events, lambda log: call(heard, log), report)
+        try:
+            await offload(tail.run, tail.stop)
+        except millpond.RefusedError as error:
+            raise _errors.response_error(url, _errors.refusal(error)) from error
+        except ConnectionError as error:
+            raise _errors.client_connection_error(error) from error
 
     async def _get(self, url: str) -> str:
         shipper = self._asked()
@@ -188,7 +194,7 @@ class AsyncLogTideClient(BaseClient):
             answer = await shipper.request_async("GET", url, headers=_requests.HEADERS, timeout=_requests.TIMEOUT_S)
         except ConnectionError as error:
             raise _errors.client_connection_error(error) from error
-        if answer.status >= 400:
+        if not _requests.is_success(answer):
             raise _errors.response_error(url, answer)
         return answer.body
 

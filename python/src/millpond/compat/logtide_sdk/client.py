@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import millpond
 from millpond.compat.logtide_sdk import _errors, _requests
 from millpond.compat.logtide_sdk._base_client import CLOSE_TIMEOUT_S, FLUSH_TIMEOUT_S, BaseClient
 from millpond.compat.logtide_sdk._live_tail import LiveTail
@@ -147,11 +148,22 @@ class LogTideClient(BaseClient):
         filters: dict[str, str] | None = None,
     ) -> Callable[[], None]:
         """Calls ``on_log`` with each log that comes from now on, in a thread of its own, until the function that is
-        returned is called. Connects again when the connection is lost; ``on_error`` is told."""
+        returned is called. A connection that is lost is made again; ``on_error`` is told of what ``on_log`` raises, and
+        of a server that is not there or refuses, which ends it."""
         if self._shipper is None:
             return lambda: None
-        tail = LiveTail(self._shipper, _requests.stream_url(self.options, filters), on_log, on_error)
-        threading.Thread(target=tail.run_reporting, name="logtide-stream", daemon=True).start()
+        url = _requests.stream_url(self.options, filters)
+        tail = LiveTail(self._shipper.events(url, headers=_requests.HEADERS), on_log, on_error)
+
+        def run() -> None:
+            try:
+                tail.run()
+            except millpond.RefusedError as error:
+                tail.report(_errors.http_error(url, _errors.refusal(error)))
+            except ConnectionError as error:
+                tail.report(_errors.connection_error(error))
+
+        threading.Thread(target=run, name="logtide-stream", daemon=True).start()
         return tail.stop
 
     def _get(self, url: str) -> str:
@@ -159,7 +171,7 @@ class LogTideClient(BaseClient):
             answer = self._asked().request("GET", url, headers=_requests.HEADERS, timeout=_requests.TIMEOUT_S)
         except ConnectionError as error:
             raise _errors.connection_error(error) from error
-        if answer.status >= 400:
+        if not _requests.is_success(answer):
             raise _errors.http_error(url, answer)
         return answer.body
 
