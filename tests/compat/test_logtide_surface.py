@@ -9,4 +9,27 @@ SHAPE = Shape("logtide", lambda _request, _body: None)
 
 
 def test_names_signatures_and_defaults_are_those_of_the_original(same_surface: SameSurface) -> None:
-    same_surface("logtide_sdk", "logtide_sdk", SHAPE)
+    key, imported = "Keys in the text of options", "Names that a module only imports"
+    same_surface(
+        "logtide_sdk",
+        "logtide_sdk",
+        SHAPE,
+        [
+            Allowed(key, "*.names.ClientOptions.fields.1.3"),
+            Allowed(key, "*.names.ClientOptions.fields.2.3"),
+            *(
+                Allowed(imported, f"logtide_sdk/*client.names.{name}")
+                for name in (
+                    "CircuitBreaker",
+                    "CircuitBreakerOpenError",
+                    "CircuitState",
+                    "ClientMetrics",
+                    "classify_failure",
+                    "generate_trace_id",
+                    "logtide_json_dumps",
+                )
+            ),
+            Allowed(imported, "logtide_sdk/middleware/*.names.LogTideClient"),
+            Allowed(imported, "logtide_sdk/middleware/*.names.serialize_exception"),
+        ],
+    )

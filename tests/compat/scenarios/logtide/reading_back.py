@@ -34,7 +34,8 @@ def page(found):
 
 def statistics(stats):
     points = [[point["total"], point["by_level"]] for point in stats.timeseries if point["total"]]
-    return [points, stats.top_services, stats.top_errors]
+    errors = [{name: error[name] for name in ("message", "count")} for error in stats.top_errors]
+    return [points, stats.top_services, errors]
 
 
 def unwrapped(logs):
