@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from conftest import Program
 from millpond.compat.logtide_sdk import (
     AsyncLogTideClient,
     CircuitState,
@@ -366,6 +367,21 @@ def test_no_log_call_waits_for_the_server(recorder: Recorder, stuck: threading.E
     client.flush()
     assert client.get_metrics().logs_sent == 500
     client.close()
+
+
+@pytest.mark.parametrize("kind", ["LogTideClient", "AsyncLogTideClient"])
+def test_a_client_that_nobody_closes_delivers_at_the_end(recorder: Recorder, program: Program, kind: str) -> None:
+    program.run(
+        f"""
+        import asyncio
+        from millpond.compat.logtide_sdk import ClientOptions, {kind}
+        client = {kind}(ClientOptions({recorder.address!r}, "k"))
+        call = client.info("svc", "left over")
+        if call is not None:
+            asyncio.run(call)
+        """
+    )
+    assert [entry["message"] for entry in entries(recorder)] == ["left over"]
 
 
 def test_no_log_call_of_the_async_client_waits_for_the_server(recorder: Recorder, stuck: threading.Event) -> None:

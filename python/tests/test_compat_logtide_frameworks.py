@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from conftest import Program
 from millpond.compat.logtide_sdk import AsyncLogTideClient, ClientOptions, LogTideClient, LogTideHandler
 from millpond.compat.logtide_sdk.middleware import LogTideFlaskMiddleware, LogTideStarletteMiddleware
 from millpond.compat.logtide_sdk.structlog import LogTideProcessor
@@ -126,7 +127,10 @@ def test_flask_raises_what_a_view_raises_in_tests(client: LogTideClient, recorde
     with pytest.raises(ValueError, match="no such order"):
         app.test_client().get("/fails")
     client.flush()
-    assert [entry["message"] for entry in entries(recorder)] == ["GET /fails", "Request error: GET /fails - no such order"]
+    assert [entry["message"] for entry in entries(recorder)] == [
+        "GET /fails",
+        "Request error: GET /fails - no such order",
+    ]
 
 
 def test_a_streamed_response_of_flask_is_not_read(client: LogTideClient, recorder: Recorder) -> None:
@@ -166,7 +170,7 @@ def test_a_middleware_takes_the_async_client_too(asynchronous: AsyncLogTideClien
     assert [entry["level"] for entry in entries(recorder)] == ["info", "warn"]
 
 
-def test_django_under_asgi_logs_as_under_wsgi(recorder: Recorder, program: Any) -> None:
+def test_django_under_asgi_logs_as_under_wsgi(recorder: Recorder, program: Program) -> None:
     program.run(
         f"""
         import asyncio, logging

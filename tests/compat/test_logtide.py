@@ -4,13 +4,12 @@ field by field."""
 from __future__ import annotations
 
 import json
-import re
 import sys
 from pathlib import Path
 
+import millpond
 import pytest
 
-import millpond
 from comparing import Allowed
 from conftest import SideBySide
 from logtide import INGEST, SHAPE, TRACING, VENV, WEB, kept, sent

@@ -116,7 +116,18 @@ def limits():
 def texts():
     cyclic = []
     cyclic.append(cyclic)
-    values = [{1: 2}, {3, 1}, b"x\xff", [None, True, "é"], cyclic, 1j, range(3), LogLevel.INFO, User("x"), ValueError("v")]
+    values = [
+        {1: 2},
+        {3, 1},
+        b"x\xff",
+        [None, True, "é"],
+        cyclic,
+        1j,
+        range(3),
+        LogLevel.INFO,
+        User("x"),
+        ValueError("v"),
+    ]
     return [*map(logtide_json_dumps, values), to_json_value({1: {2}}, set()), safe_repr(3)]
 
 

@@ -1,6 +1,6 @@
 """A Flask application behind `LogTideFlaskMiddleware`, asked by its own test client."""
 
-from flask import Flask, abort, jsonify, request
+from flask import Flask, abort, jsonify
 from given import ADDRESS, KEY, report
 from logtide_sdk import ClientOptions, LogTideClient, set_tag
 from logtide_sdk.middleware import LogTideFlaskMiddleware

@@ -5,7 +5,7 @@ This module owns the names; what they do is in the modules of the same layout as
 
 from __future__ import annotations
 
-from millpond.compat.logtide_sdk._version import VERSION as __version__
+from millpond.compat.logtide_sdk import _version
 from millpond.compat.logtide_sdk.async_client import AsyncLogTideClient
 from millpond.compat.logtide_sdk.client import LogTideClient
 from millpond.compat.logtide_sdk.dsn import DsnParseError, DsnParts, parse_dsn
@@ -44,6 +44,8 @@ from millpond.compat.logtide_sdk.tracecontext import (
     parse_traceparent,
     resolve_trace_id,
 )
+
+__version__ = _version.VERSION
 
 __all__ = [
     "AggregatedStatsOptions",

@@ -3,8 +3,9 @@ callers catch; otherwise ones of the same name and attributes."""
 
 from __future__ import annotations
 
+import importlib
 import json
-from typing import Any
+from typing import Any, cast
 
 from millpond import RefusedError, Response
 
@@ -45,54 +46,58 @@ class ClientResponseError(Exception):
 
 def refusal(error: RefusedError) -> Response:
     """The answer that a stream was refused with."""
-    return Response(error.status, str(error), {})
+    return Response(error.status or 0, str(error), {})
 
 
 def http_error(url: str, answer: Response) -> Exception:
     """What a sync client raises."""
     message = _described(url, answer)
-    try:
-        import requests
-    except ImportError:
+    requests = _installed("requests")
+    if requests is None:
         return HTTPError(message, FailedResponse(url, answer))
     response = requests.Response()
     response.status_code = answer.status
     response.url = url
     response.headers.update(answer.headers)
     response.encoding = "utf-8"
-    response._content = answer.body.encode("utf-8", "surrogateescape")
-    return requests.HTTPError(message, response=response)
+    response._content = answer.body.encode()
+    return _exception(requests.HTTPError(message, response=response))
 
 
 def response_error(url: str, answer: Response) -> Exception:
     """What an async client raises."""
-    try:
-        import aiohttp
-        from multidict import CIMultiDict, CIMultiDictProxy
-        from yarl import URL
-    except ImportError:
+    aiohttp, multidict, yarl = map(_installed, ("aiohttp", "multidict", "yarl"))
+    if aiohttp is None or multidict is None or yarl is None:
         return ClientResponseError(url, answer)
-    headers = CIMultiDictProxy(CIMultiDict(answer.headers))
-    asked = aiohttp.RequestInfo(URL(url), "GET", CIMultiDictProxy(CIMultiDict()), URL(url))
-    return aiohttp.ClientResponseError(asked, (), status=answer.status, message=answer.body[:200], headers=headers)
+    headers = multidict.CIMultiDict(answer.headers)
+    address = yarl.URL(url)
+    asked = aiohttp.RequestInfo(address, "GET", multidict.CIMultiDictProxy(multidict.CIMultiDict()), address)
+    failed = aiohttp.ClientResponseError(asked, (), status=answer.status, message=answer.body[:200], headers=headers)
+    return _exception(failed)
 
 
 def connection_error(error: ConnectionError) -> Exception:
     """What a sync client raises when there was no answer."""
-    try:
-        import requests
-    except ImportError:
-        return error
-    return requests.ConnectionError(str(error))
+    requests = _installed("requests")
+    return error if requests is None else _exception(requests.ConnectionError(str(error)))
 
 
 def client_connection_error(error: ConnectionError) -> Exception:
     """What an async client raises when there was no answer."""
+    aiohttp = _installed("aiohttp")
+    return error if aiohttp is None else _exception(aiohttp.ClientConnectionError(str(error)))
+
+
+def _installed(name: str) -> Any:
+    """The module; ``None`` if it is not there. None of them is needed for anything but its exceptions."""
     try:
-        import aiohttp
+        return importlib.import_module(name)
     except ImportError:
-        return error
-    return aiohttp.ClientConnectionError(str(error))
+        return None
+
+
+def _exception(made: Any) -> Exception:
+    return cast(Exception, made)
 
 
 def _described(url: str, answer: Response) -> str:

@@ -67,7 +67,7 @@ class AsyncLogTideClient(BaseClient):
         trace_id: str | None = None,
         span_id: str | None = None,
     ) -> None:
-        """Logs ``debug``: ``(service, message, metadata)``, or ``(message, metadata)`` where the options name a service."""
+        """Logs ``debug``: ``(service, message, metadata)``; where the options name a service, without it."""
         self._take_call(LogLevel.DEBUG, service_or_message, message, metadata, trace_id, span_id)
 
     async def info(
@@ -79,7 +79,7 @@ class AsyncLogTideClient(BaseClient):
         trace_id: str | None = None,
         span_id: str | None = None,
     ) -> None:
-        """Logs ``info``: ``(service, message, metadata)``, or ``(message, metadata)`` where the options name a service."""
+        """Logs ``info``: ``(service, message, metadata)``; where the options name a service, without it."""
         self._take_call(LogLevel.INFO, service_or_message, message, metadata, trace_id, span_id)
 
     async def warn(
@@ -91,7 +91,7 @@ class AsyncLogTideClient(BaseClient):
         trace_id: str | None = None,
         span_id: str | None = None,
     ) -> None:
-        """Logs ``warn``: ``(service, message, metadata)``, or ``(message, metadata)`` where the options name a service."""
+        """Logs ``warn``: ``(service, message, metadata)``; where the options name a service, without it."""
         self._take_call(LogLevel.WARN, service_or_message, message, metadata, trace_id, span_id)
 
     async def error(
@@ -103,8 +103,8 @@ class AsyncLogTideClient(BaseClient):
         trace_id: str | None = None,
         span_id: str | None = None,
     ) -> None:
-        """Logs ``error``, with metadata or an exception: ``(service, message, …)``, or ``(message, …)`` where the options
-        name a service."""
+        """Logs ``error``: ``(service, message, metadata or exception)``; where the options name a service,
+        without it."""
         self._take_call(LogLevel.ERROR, service_or_message, message, metadata_or_error, trace_id, span_id)
 
     async def critical(
@@ -116,8 +116,8 @@ class AsyncLogTideClient(BaseClient):
         trace_id: str | None = None,
         span_id: str | None = None,
     ) -> None:
-        """Logs ``critical``, with metadata or an exception: ``(service, message, …)``, or ``(message, …)`` where the options
-        name a service."""
+        """Logs ``critical``: ``(service, message, metadata or exception)``; where the options name a service,
+        without it."""
         self._take_call(LogLevel.CRITICAL, service_or_message, message, metadata_or_error, trace_id, span_id)
 
     async def flush(self) -> None:
@@ -204,5 +204,3 @@ class AsyncLogTideClient(BaseClient):
             return _requests.top(await self._get(_requests.statistics_url(self.options, options, what)), name)
         except Exception:
             return []
-
-

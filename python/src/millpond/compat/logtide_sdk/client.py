@@ -46,7 +46,7 @@ class LogTideClient(BaseClient):
         trace_id: str | None = None,
         span_id: str | None = None,
     ) -> None:
-        """Logs ``debug``: ``(service, message, metadata)``, or ``(message, metadata)`` where the options name a service."""
+        """Logs ``debug``: ``(service, message, metadata)``; where the options name a service, without it."""
         self._take_call(LogLevel.DEBUG, service_or_message, message, metadata, trace_id, span_id)
 
     def info(
@@ -58,7 +58,7 @@ class LogTideClient(BaseClient):
         trace_id: str | None = None,
         span_id: str | None = None,
     ) -> None:
-        """Logs ``info``: ``(service, message, metadata)``, or ``(message, metadata)`` where the options name a service."""
+        """Logs ``info``: ``(service, message, metadata)``; where the options name a service, without it."""
         self._take_call(LogLevel.INFO, service_or_message, message, metadata, trace_id, span_id)
 
     def warn(
@@ -70,7 +70,7 @@ class LogTideClient(BaseClient):
         trace_id: str | None = None,
         span_id: str | None = None,
     ) -> None:
-        """Logs ``warn``: ``(service, message, metadata)``, or ``(message, metadata)`` where the options name a service."""
+        """Logs ``warn``: ``(service, message, metadata)``; where the options name a service, without it."""
         self._take_call(LogLevel.WARN, service_or_message, message, metadata, trace_id, span_id)
 
     def error(
@@ -82,8 +82,8 @@ class LogTideClient(BaseClient):
         trace_id: str | None = None,
         span_id: str | None = None,
     ) -> None:
-        """Logs ``error``, with metadata or an exception: ``(service, message, …)``, or ``(message, …)`` where the options
-        name a service."""
+        """Logs ``error``: ``(service, message, metadata or exception)``; where the options name a service,
+        without it."""
         self._take_call(LogLevel.ERROR, service_or_message, message, metadata_or_error, trace_id, span_id)
 
     def critical(
@@ -95,8 +95,8 @@ class LogTideClient(BaseClient):
         trace_id: str | None = None,
         span_id: str | None = None,
     ) -> None:
-        """Logs ``critical``, with metadata or an exception: ``(service, message, …)``, or ``(message, …)`` where the options
-        name a service."""
+        """Logs ``critical``: ``(service, message, metadata or exception)``; where the options name a service,
+        without it."""
         self._take_call(LogLevel.CRITICAL, service_or_message, message, metadata_or_error, trace_id, span_id)
 
     def flush(self) -> None:
@@ -181,5 +181,3 @@ class LogTideClient(BaseClient):
             return _requests.top(self._get(_requests.statistics_url(self.options, options, what)), name)
         except Exception:
             return []
-
-

@@ -14,6 +14,12 @@ class LogLevel(str, Enum):
     ERROR = "error"
     CRITICAL = "critical"
 
+    def __new__(cls, value: str) -> LogLevel:
+        # Without it, type checkers think that the class may be called like `str`.
+        member = str.__new__(cls, value)
+        member._value_ = value
+        return member
+
 
 class CircuitState(str, Enum):
     """Whether requests are made (``CLOSED``), not made (``OPEN``), or tried (``HALF_OPEN``)."""
@@ -21,6 +27,12 @@ class CircuitState(str, Enum):
     CLOSED = "CLOSED"
     OPEN = "OPEN"
     HALF_OPEN = "HALF_OPEN"
+
+    def __new__(cls, value: str) -> CircuitState:
+        # Without it, type checkers think that the class may be called like `str`.
+        member = str.__new__(cls, value)
+        member._value_ = value
+        return member
 
 
 _LEVELS = {

@@ -16,7 +16,6 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from enum import Enum
-from functools import lru_cache
 from pathlib import PurePath
 from typing import Any, Union
 from uuid import UUID
@@ -74,31 +73,33 @@ def _mapping(o: Any, seen: set[int]) -> dict[str, Any]:
     return {key_text(key): to_json_value(value, seen) for key, value in o.items()}
 
 
-@lru_cache(maxsize=1)
+_ADDRESSES = (
+    ipaddress.IPv4Address,
+    ipaddress.IPv4Interface,
+    ipaddress.IPv4Network,
+    ipaddress.IPv6Address,
+    ipaddress.IPv6Interface,
+    ipaddress.IPv6Network,
+)
+_ENCODERS: dict[type[Any], Callable[[Any, set[int]], Any]] = {
+    Enum: lambda o, seen: to_json_value(o.value, seen),
+    set: _set,
+    frozenset: _set,
+    bytes: _bytes,
+    bytearray: _bytes,
+    memoryview: _sequence,
+    datetime.date: _isoformat,
+    datetime.time: _isoformat,
+    datetime.timedelta: lambda o, _: o.total_seconds(),
+    **dict.fromkeys((Decimal, UUID, PurePath, BaseException, *_ADDRESSES), _text),
+    re.Pattern: lambda o, seen: to_json_value(o.pattern, seen),
+    deque: _sequence,
+}
+
+
 def encoder_by_type() -> dict[type[Any], Callable[[Any, set[int]], Any]]:
     """What writes values of a type and of those below it."""
-    addresses = (
-        ipaddress.IPv4Address,
-        ipaddress.IPv4Interface,
-        ipaddress.IPv4Network,
-        ipaddress.IPv6Address,
-        ipaddress.IPv6Interface,
-        ipaddress.IPv6Network,
-    )
-    return {
-        Enum: lambda o, seen: to_json_value(o.value, seen),
-        set: _set,
-        frozenset: _set,
-        bytes: _bytes,
-        bytearray: _bytes,
-        memoryview: _sequence,
-        datetime.date: _isoformat,
-        datetime.time: _isoformat,
-        datetime.timedelta: lambda o, _: o.total_seconds(),
-        **dict.fromkeys((Decimal, UUID, PurePath, BaseException, *addresses), _text),
-        re.Pattern: lambda o, seen: to_json_value(o.pattern, seen),
-        deque: _sequence,
-    }
+    return _ENCODERS
 
 
 def key_text(key: Any) -> str:
@@ -135,9 +136,8 @@ def _not_finite(o: float) -> str:
 
 def _converted(o: Any, seen: set[int]) -> Any:
     cls = type(o)
-    encoders = encoder_by_type()
     for base in cls.__mro__:
-        encoder = encoders.get(base)
+        encoder = _ENCODERS.get(base)
         if encoder is not None:
             return encoder(o, seen)
     if isinstance(o, str):

@@ -53,9 +53,9 @@ class LogEntry:
 def _level_name(level: object) -> str:
     """LogTide's name of a level that may be a text."""
     if isinstance(level, LogLevel):
-        return level.value
+        return str(level.value)
     named = level_named(level)
-    return str(level) if named is None else named.value
+    return str(level if named is None else named.value)
 
 
 def utc_text(time: str) -> str:

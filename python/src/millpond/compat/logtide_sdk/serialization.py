@@ -13,7 +13,7 @@ _FRAMES_MAX = 100
 
 
 def serialize_exception(exc: BaseException) -> dict[str, Any]:
-    """Type, message, frames (the outermost first) and the printed traceback; and the same of what it was raised from."""
+    """Type, message, frames (outermost first) and printed traceback; and the same of what it was raised from."""
     described = _described(exc)
     inner, seen = described, {id(exc)}
     cause = exc.__cause__

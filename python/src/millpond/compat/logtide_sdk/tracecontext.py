@@ -6,7 +6,7 @@ import re
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any
 
 __all__ = [
     "LEGACY_TRACE_HEADER",
@@ -26,7 +26,7 @@ TRACEPARENT_HEADER = "traceparent"
 LEGACY_TRACE_HEADER = "X-Trace-ID"
 
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
-_Provider = Callable[[], "tuple[Optional[str], Optional[str]]"]
+_Provider = Callable[[], "tuple[str | None, str | None]"]
 
 
 @dataclass(frozen=True)
@@ -70,27 +70,24 @@ def resolve_trace_id(traceparent: str | None, legacy: str | None) -> str:
     return parsed.trace_id if parsed is not None else legacy or generate_trace_id()
 
 
-class _Active:
-    """Who knows the active span."""
-
-    provider: _Provider | None = None
+#: Who knows the active span.
+_providers: list[_Provider] = []
 
 
 def register_active_context_provider(provider: _Provider | None) -> None:
     """Has this asked for trace id and span id of the active span, each ``None`` if there is none."""
-    _Active.provider = staticmethod(provider) if provider is not None else None  # type: ignore[assignment]
+    _providers[:] = [] if provider is None else [provider]
 
 
 def active_trace_context() -> tuple[str | None, str | None]:
     """Trace id and span id of the active span, each ``None`` if there is none."""
-    provider = _Active.provider
-    if provider is None:
-        return None, None
-    try:
-        trace_id, span_id = provider()
-    except Exception:
-        return None, None
-    return trace_id, span_id
+    for provider in tuple(_providers):
+        try:
+            trace_id, span_id = provider()
+        except Exception:
+            break
+        return trace_id, span_id
+    return None, None
 
 
 def inject_traceparent(headers: Any) -> None:

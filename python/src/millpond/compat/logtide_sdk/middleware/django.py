@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Union
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.conf import settings
+from django import conf
 from django.core.exceptions import BadRequest, PermissionDenied, SuspiciousOperation
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
@@ -33,7 +33,7 @@ class LogTideDjangoMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         self.get_response = get_response
-        self.client: Any = getattr(settings, "LOGTIDE_CLIENT", None)
+        self.client: Any = getattr(conf.settings, "LOGTIDE_CLIENT", None)
         if self.client is None:
             raise ValueError("LOGTIDE_CLIENT is missing in the settings, expected a LogTideClient")
         self.service_name: str = _setting("SERVICE_NAME", "django-app")
@@ -102,7 +102,7 @@ class LogTideDjangoMiddleware:
 
 
 def _setting(name: str, default: Any) -> Any:
-    return getattr(settings, f"LOGTIDE_{name}", default)
+    return getattr(conf.settings, f"LOGTIDE_{name}", default)
 
 
 def _ip(request: HttpRequest) -> str | None:
