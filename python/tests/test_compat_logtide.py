@@ -462,6 +462,19 @@ def test_the_breaker_opens_and_closes_and_loses_nothing(recorder: Recorder) -> N
     client.close()
 
 
+@pytest.mark.parametrize("status", [400, 401, 404])
+def test_what_is_refused_does_not_open_the_breaker(recorder: Recorder, status: int) -> None:
+    recorder.always(INGEST, Answer(status, {"error": "no"}))
+    client = LogTideClient(options(recorder, circuit_breaker_threshold=2))
+    for _ in range(4):
+        client.info("svc", "m")
+        client.flush()
+    metrics = client.get_metrics()
+    assert [metrics.logs_dropped, metrics.errors, metrics.retries] == [4, 4, 0]
+    assert client.get_circuit_breaker_state() is CircuitState.CLOSED
+    client.close()
+
+
 def test_a_full_buffer_drops_the_newest_and_counts_them(recorder: Recorder, stuck: threading.Event) -> None:
     client = LogTideClient(options(recorder, batch_size=10, max_buffer_size=50))
     for n in range(200):
