@@ -1,7 +1,7 @@
 //! Where the formats put what they found: fills in the defaults, decodes, counts, and hands on.
 
 use millpond_record::{
-    Decoded, Rejection, Timestamp, decode, json::Reader, limits::BODY_BYTES_MAX,
+    Decoded, LogRecord, Rejection, Timestamp, decode, json::Reader, limits::BODY_BYTES_MAX,
 };
 
 use crate::Defaults;
@@ -41,8 +41,19 @@ pub enum BodyError {
     TooLarge,
 }
 
+/// Why an entry is not taken: the member at fault, as the sender wrote it, and what is wrong with it.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Fault {
+    pub(crate) field: &'static str,
+    pub(crate) reason: String,
+}
+
+/// What a record must be besides a record, told from it and from its text.
+type Rule = dyn Fn(&LogRecord<'_>, &str) -> Result<(), Fault>;
+
 pub(crate) struct Output<'a> {
     defaults: &'a Defaults,
+    rule: Option<Box<Rule>>,
     observed: Timestamp,
     take: &'a mut dyn FnMut(Entry<'_>),
     index: usize,
@@ -56,7 +67,15 @@ impl<'a> Output<'a> {
         observed: Timestamp,
         take: &'a mut dyn FnMut(Entry<'_>),
     ) -> Self {
-        Self { defaults, observed, take, index: 0, bytes: 0 }
+        Self { defaults, rule: None, observed, take, index: 0, bytes: 0 }
+    }
+
+    /// Holds every record to a rule from here on.
+    pub(crate) fn hold_to(
+        &mut self,
+        rule: impl Fn(&LogRecord<'_>, &str) -> Result<(), Fault> + 'static,
+    ) {
+        self.rule = Some(Box::new(rule));
     }
 
     /// When the body arrived.
@@ -72,7 +91,14 @@ impl<'a> Output<'a> {
     pub(crate) fn record(&mut self, line: Option<usize>, json: &str) -> Result<(), BodyError> {
         let filled = self.defaults.fill(json);
         let json = filled.as_deref().unwrap_or(json);
-        self.hand_on(line, None, decoded(json, self.observed), json)
+        let decoded = decoded(json, self.observed);
+        match (&decoded, &self.rule) {
+            (Decoded::Record(record), Some(rule)) => match rule(record, json) {
+                Ok(()) => self.hand_on(line, None, decoded, json),
+                Err(Fault { field, reason }) => self.rejected_for(line, field, reason),
+            },
+            _ => self.hand_on(line, None, decoded, json),
+        }
     }
 
     /// Takes a record that was decoded already, and its text.

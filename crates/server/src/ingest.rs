@@ -64,6 +64,12 @@ pub(crate) struct Ingested {
     places: Vec<(usize, Timestamp)>,
     #[serde(skip)]
     first_sequence: Option<u64>,
+    /// Whether nothing was stored because of what was rejected.
+    #[serde(skip)]
+    pub(crate) refused: bool,
+    /// As what the body was read.
+    #[serde(skip)]
+    pub(crate) protocol: Option<Protocol>,
 }
 
 #[derive(Debug, Serialize)]
@@ -105,6 +111,7 @@ pub(crate) async fn ingest(
         protocol: parameters.format(&headers)?.into(),
         defaults: parameters.defaults()?,
         places: false,
+        whole: false,
     };
     take(&app, &caller, &headers, request, |_| Ok(wanted)).await.map(Json)
 }
@@ -116,6 +123,8 @@ pub(crate) struct Wanted {
     pub(crate) defaults: Defaults,
     /// Whether the caller wants to know the place of each record.
     pub(crate) places: bool,
+    /// Whether one entry that is rejected costs all of them.
+    pub(crate) whole: bool,
 }
 
 /// Stores the records of a request's body. `how` is asked how to read it, once the start of the decompressed body is
@@ -137,6 +146,9 @@ pub(crate) async fn take(
     let reading = Arriving { encoding, how, observed: clock::now() };
     // The share is held until the store has the records.
     let (batch, mut answer, _share) = decode(&app.budget, reading, body).await?;
+    if answer.refused {
+        return Ok(answer);
+    }
     let appended = app.store.append(&caller.project, key, batch).await?;
     if !appended.duplicate {
         app.usage.book(&caller.key, answer.accepted, answer.bytes);
@@ -276,13 +288,14 @@ struct Reading {
     protocol: Protocol,
     defaults: Defaults,
     places: bool,
+    whole: bool,
     observed: Timestamp,
 }
 
 impl Reading {
     fn new(wanted: Wanted, observed: Timestamp) -> Self {
-        let Wanted { protocol, defaults, places } = wanted;
-        Self { protocol, defaults, places, observed }
+        let Wanted { protocol, defaults, places, whole } = wanted;
+        Self { protocol, defaults, places, whole, observed }
     }
 
     /// Whether decoding a small body takes so little that nobody notices: its records are no larger than itself.
@@ -293,8 +306,7 @@ impl Reading {
     /// What decoding a body holds at most, in bytes, from what can be told without: there are no more records than
     /// ends of objects, or of lines, and hardly more text than there is already.
     fn memory_bytes(&self, bytes: &[u8]) -> usize {
-        let end = if self.protocol.is_json() { b'}' } else { b'\n' };
-        let records = bytes.iter().filter(|&&byte| byte == end).count() + 1;
+        let records = bytes.iter().filter(|&&byte| self.protocol.counts(byte)).count() + 1;
         let added = if self.is_light() { 0 } else { RECORD_TEXT_ADDED };
         let text = (bytes.len() + records * added).min(2 * BODY_BYTES_MAX);
         // Bytes that are no UTF-8 become three each, in a copy of the body.
@@ -306,7 +318,8 @@ impl Reading {
     /// Makes records of the bytes, as long as these take no more memory than was expected.
     fn decode(&self, bytes: &[u8], memory_bytes: usize) -> Result<(Batch, Ingested), ApiError> {
         let mut builder = BatchBuilder::new(self.observed);
-        let mut answer = Ingested { bytes: bytes.len(), ..Ingested::default() };
+        let protocol = Some(self.protocol);
+        let mut answer = Ingested { bytes: bytes.len(), protocol, ..Ingested::default() };
         let mut held_bytes = 0;
         let mut take = |entry: Entry<'_>| match entry.decoded {
             Decoded::Record(record) => {
@@ -337,7 +350,8 @@ impl Reading {
             );
             return Err(ApiError::too_large(message));
         }
-        answer.accepted = builder.len();
+        answer.refused = self.whole && answer.rejected_count > 0;
+        answer.accepted = if answer.refused { 0 } else { builder.len() };
         Ok((builder.finish(), answer))
     }
 }

@@ -2,7 +2,7 @@
 //! of questions and answers.
 
 pub(crate) mod aggregated;
-mod context;
+pub(crate) mod context;
 mod facets;
 mod flow;
 pub(crate) mod page;

@@ -7,6 +7,7 @@ pub(crate) mod address;
 mod filters;
 mod logiscout;
 mod logtide;
+mod otlp;
 mod streamlogia;
 mod timberlogs;
 
@@ -25,6 +26,8 @@ pub(crate) enum Peer {
     Timberlogs,
     LogiScout,
     Streamlogia,
+    /// OpenTelemetry's protocol.
+    Otlp,
 }
 
 impl Peer {
@@ -34,6 +37,7 @@ impl Peer {
             Self::Timberlogs => "Timberlogs",
             Self::LogiScout => "LogiScout",
             Self::Streamlogia => "Streamlogia",
+            Self::Otlp => "OTLP",
         }
     }
 
@@ -44,6 +48,7 @@ impl Peer {
             Self::Timberlogs => timberlogs::error(error),
             Self::LogiScout => logiscout::error(error),
             Self::Streamlogia => streamlogia::error(error),
+            Self::Otlp => otlp::error(error),
         }
     }
 }
@@ -60,7 +65,7 @@ pub(crate) fn in_words_of(peer: Peer, response: Response) -> Response {
 
 /// All of their routes.
 pub(crate) fn routes() -> impl Iterator<Item = &'static Route> {
-    [logtide::ROUTES, timberlogs::ROUTES, logiscout::ROUTES, streamlogia::ROUTES]
+    [logtide::ROUTES, timberlogs::ROUTES, logiscout::ROUTES, streamlogia::ROUTES, otlp::ROUTES]
         .into_iter()
         .flatten()
 }

@@ -154,8 +154,9 @@ impl Events {
     fn connect(&mut self) -> Result<Connection, Trouble> {
         let (url, mut headers) = (self.target)(&self.exchange).map_err(Trouble::Lasting)?;
         headers.insert(header::ACCEPT, HeaderValue::from_static(EVENT_STREAM));
-        let id = self.position.as_deref().filter(|id| !id.is_empty());
-        if let Some(id) = id.and_then(|id| HeaderValue::from_str(id).ok()) {
+        if let Some(id) = self.position.as_deref().filter(|id| !id.is_empty()) {
+            let id = HeaderValue::from_str(id)
+                .map_err(|error| Trouble::Lasting(ReadError::Request { source: error.into() }))?;
             headers.insert(LAST_EVENT_ID, id);
         }
         let mut request = Request::new(());
