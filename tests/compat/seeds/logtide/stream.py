@@ -22,6 +22,7 @@ stop = client.stream(
 # Until the connection is there, nothing is heard.
 while not heard.wait(0.1):
     client.error('api-gateway', 'failed')
+    client.flush()
 
 # ... later, to stop:
 stop()
