@@ -51,7 +51,7 @@ class BaseClient:
             if not options.api_url:
                 raise ValueError("api_url must be provided, or a dsn")
             if not options.api_key:
-                raise ValueError("api_key must be provided to options, unless local_mode configured")
+                raise ValueError("api_key must be provided, or a dsn, unless local_mode is set")
         if options.api_url and options.api_key:
             self._shipper = self._start(options, options.api_url, options.api_key)
 
@@ -145,7 +145,7 @@ class BaseClient:
             service, message = self.options.service, first
             payload = payload if second is None else second
             if not service:
-                raise ValueError("No service configured: give ClientOptions a service, or call (service, message)")
+                raise ValueError("service is missing: name one in ClientOptions, or call with (service, message)")
         if self._closed or self._shipper is None or self._is_logging_disabled():
             return
         try:

@@ -57,7 +57,7 @@ class CircuitBreaker:
         :raises CircuitBreakerOpenError: it is open, so nothing was called.
         """
         if self.state is CircuitState.OPEN:
-            raise CircuitBreakerOpenError("Circuit breaker is open")
+            raise CircuitBreakerOpenError("not called: the circuit breaker is open")
         try:
             result = func()
         except Exception:

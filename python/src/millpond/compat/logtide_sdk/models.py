@@ -128,7 +128,7 @@ class ClientOptions:
         if self.local_mode and self.local_mode is not True and self.local_mode != "if_unset_api_key":
             raise ValueError(f"local_mode is {self.local_mode!r}, expected True, False or 'if_unset_api_key'")
         if not 0.0 <= self.sample_rate <= 1.0:
-            raise ValueError(f"sample_rate must be between 0.0 and 1.0, not {self.sample_rate!r}")
+            raise ValueError(f"sample_rate is {self.sample_rate!r}, expected 0.0 to 1.0")
         if self.dsn:
             parts = parse_dsn(self.dsn)
             self.api_url = self.api_url or parts.api_url
