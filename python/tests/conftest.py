@@ -18,7 +18,15 @@ from peer import Made, Peer
 from recorder import Recorder
 from running import Start
 
-collect_ignore = ["log_server.py", "peer.py", "recorder.py", "running.py", "web.py"]
+collect_ignore = [
+    "log_server.py",
+    "logiscout.py",
+    "peer.py",
+    "recorder.py",
+    "recording.py",
+    "running.py",
+    "web.py",
+]
 
 
 @pytest.fixture(autouse=True)

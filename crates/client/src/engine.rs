@@ -206,6 +206,10 @@ impl Engine {
         self.tally.metrics(self.queue.counters())
     }
 
+    pub(crate) fn hasten(&self) {
+        self.queue.hasten();
+    }
+
     pub(crate) fn reset_metrics(&self) {
         self.queue.reset_counters();
         self.tally.reset();

@@ -125,6 +125,12 @@ impl Shipper {
         EventStream::new(Arc::clone(&self.exchange), request)
     }
 
+    /// Has what waits sent at once, though no batch is full or old enough. Waits for nothing, and cuts no pause after a
+    /// failure short, as a flush does.
+    pub fn hasten(&self) {
+        self.client.hasten();
+    }
+
     /// The account of this process so far.
     #[must_use]
     pub fn metrics(&self) -> Metrics {

@@ -19,12 +19,21 @@ use crate::{
 };
 
 pub(crate) fn read(text: &str, output: &mut Output<'_>) -> Result<(), BodyError> {
+    read_named(ours, text, output)
+}
+
+/// Reads a body whose columns have names of which `name` tells ours.
+pub(crate) fn read_named(
+    name: fn(&str) -> &str,
+    text: &str,
+    output: &mut Output<'_>,
+) -> Result<(), BodyError> {
     let mut rows = rows(text);
     let mut row = StringRecord::new();
     if !matches!(rows.read_record(&mut row), Ok(true)) {
         return Err(BodyError::Empty("a header and one record a row"));
     }
-    let columns = columns(&row).map_err(BodyError::Head)?;
+    let columns = columns(name, &row).map_err(BodyError::Head)?;
     let mut lines = Lines { text, offset: 0, number: 1 };
     while matches!(rows.read_record(&mut row), Ok(true)) {
         let line = lines.of_row_at(row.position());
@@ -59,7 +68,7 @@ pub(crate) fn is_header(line: &str) -> bool {
     let mut rows = rows(line);
     let read = matches!(rows.read_record(&mut row), Ok(true)) && row.len() > 1;
     let known = |name: &str| RecordKey::of(ours(name.trim())).is_some();
-    read && columns(&row).is_ok() && row.iter().filter(|name| known(name)).count() > 1
+    read && columns(ours, &row).is_ok() && row.iter().filter(|name| known(name)).count() > 1
 }
 
 fn ragged(cells: usize, columns: usize, breaks: usize) -> String {
@@ -84,21 +93,22 @@ enum Column {
 }
 
 impl Column {
-    fn of(name: &str) -> Self {
-        match (name, RecordKey::of(ours(name))) {
+    /// The column that is called `sent`, where `name` tells our name of it.
+    fn of(name: fn(&str) -> &str, sent: &str) -> Self {
+        match (sent, RecordKey::of(name(sent))) {
             ("errorName", _) => Self::ErrorName,
             ("errorStack", _) => Self::ErrorStack,
             (_, Some(RecordKey::StepIndex)) => Self::StepIndex,
             (_, Some(RecordKey::Tags)) => Self::Tags,
-            (_, Some(RecordKey::Fields)) => Self::Fields(name.to_owned()),
+            (_, Some(RecordKey::Fields)) => Self::Fields(sent.to_owned()),
             (_, Some(RecordKey::Exception)) => Self::Exception,
-            (_, Some(_)) => Self::Member(ours(name).to_owned()),
-            (_, None) => Self::Field(name.to_owned()),
+            (_, Some(_)) => Self::Member(name(sent).to_owned()),
+            (_, None) => Self::Field(name(sent).to_owned()),
         }
     }
 }
 
-fn columns(header: &StringRecord) -> Result<Vec<Column>, String> {
+fn columns(name: fn(&str) -> &str, header: &StringRecord) -> Result<Vec<Column>, String> {
     if header.len() > FIELDS_MAX {
         return Err(format!("header has {} columns, expected at most {FIELDS_MAX}", header.len()));
     }
@@ -117,7 +127,7 @@ fn columns(header: &StringRecord) -> Result<Vec<Column>, String> {
         let found = shown(&names.join(", "));
         return Err(format!("header has the columns {found}, expected one named `message`"));
     }
-    Ok(names.iter().map(|name| Column::of(name)).collect())
+    Ok(names.iter().map(|sent| Column::of(name, sent)).collect())
 }
 
 fn shown(text: &str) -> String {
@@ -142,7 +152,7 @@ fn record(columns: &[Column], row: &StringRecord) -> String {
                 None => write_string(draft.member("exception"), cell),
             },
             Column::ErrorName => exception.string("type", cell),
-            Column::ErrorStack => write_list(exception.key("stacktrace"), cell.lines()),
+            Column::ErrorStack => exception.string("raw", cell),
             Column::Field(name) if is_number(cell) => draft.field(name).push_str(cell),
             Column::Field(name) => draft.text_field(name, cell),
         }
@@ -154,16 +164,13 @@ fn record(columns: &[Column], row: &StringRecord) -> String {
 }
 
 fn write_tags(out: &mut String, cell: &str) {
-    write_list(out, cell.split(';').map(str::trim).filter(|tag| !tag.is_empty()));
-}
-
-fn write_list<'a>(out: &mut String, texts: impl Iterator<Item = &'a str>) {
     out.push('[');
-    for (place, text) in texts.enumerate() {
+    let tags = cell.split(';').map(str::trim).filter(|tag| !tag.is_empty());
+    for (place, tag) in tags.enumerate() {
         if place > 0 {
             out.push(',');
         }
-        write_string(out, text);
+        write_string(out, tag);
     }
     out.push(']');
 }

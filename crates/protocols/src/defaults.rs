@@ -107,15 +107,15 @@ fn fits(name: &str, text: &str) -> Result<(), Rejection> {
 
 /// What a record says, by the rules of `millpond_record::decode`.
 #[derive(Default)]
-struct Said {
+pub(crate) struct Said {
     anything: bool,
-    level: bool,
+    pub(crate) level: bool,
     tags: bool,
     texts: [bool; TextAttribute::ALL.len()],
 }
 
 impl Said {
-    fn by(json: &str) -> Self {
+    pub(crate) fn by(json: &str) -> Self {
         let mut said = Self::default();
         for (key, value) in members(json) {
             said.anything = true;
@@ -137,7 +137,7 @@ impl Said {
         said
     }
 
-    fn text(&self, attribute: TextAttribute) -> bool {
+    pub(crate) fn text(&self, attribute: TextAttribute) -> bool {
         self.texts.get(attribute as usize).is_some_and(|said| *said)
     }
 }

@@ -3,6 +3,8 @@
 use millpond_record::json::Reader;
 use millpond_wire::{Format, UnknownFormat};
 
+use crate::walk::members;
+
 /// Every Open Board Logging file says this near its beginning.
 const OBL_MARK: &str = "open-board-log-";
 
@@ -40,6 +42,14 @@ pub fn detect(
     }
 }
 
+/// Whether a body is a request of OTLP in JSON. Its only member says so.
+#[must_use]
+pub fn is_otlp(body: &[u8]) -> bool {
+    const MEMBERS: [&str; 3] = ["resourceLogs", "resourceSpans", "resourceMetrics"];
+    let text = std::str::from_utf8(body).unwrap_or_default();
+    members(text).any(|(key, _)| MEMBERS.contains(&&*key))
+}
+
 fn is_object_in_front_of_another(head: &str, first_line: &str) -> bool {
     let mut reader = Reader::new(first_line);
     let whole = reader.skip_value().is_ok() && reader.peek().is_none();
@@ -59,6 +69,14 @@ mod tests {
         let form = Some("application/x-www-form-urlencoded");
         assert_eq!(detect(None, form, body), Ok(Format::Json));
         assert_eq!(detect(None, None, body), Ok(Format::Json));
+    }
+
+    #[test]
+    fn a_request_of_otlp_is_no_log() {
+        assert!(is_otlp(br#" {"resourceLogs":[{"scopeLogs":[]}]}"#));
+        assert!(!is_otlp(br#"{"logs":[{"resourceLogs":[]}]}"#));
+        assert!(!is_otlp(br#"[{"resourceLogs":[]}]"#));
+        assert!(!is_otlp(b"\xff"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Foreign log formats, turned into Millpond's records: a body in, one JSON record text per entry out, each decoded by
 //! `millpond_record` like every other record.
 //!
-//! [`read`] takes six [`Format`]s. An entry that is no record is rejected by itself, with its line where the format
+//! [`read`] takes six [`Format`]s, and what the clients of other systems send, as a [`Protocol`]. An entry that is no record is rejected by itself, with its line where the format
 //! has lines; only what concerns the body as a whole is a [`BodyError`]. [`Defaults`] fill what a record does not say.
 //!
 //! Pure: no I/O, no clock; the time at which a body arrived is a parameter.
@@ -15,19 +15,27 @@ mod obl;
 mod syslog;
 mod text;
 
+pub mod logiscout;
+pub mod logtide;
+pub mod otlp;
+pub mod streamlogia;
+pub mod timberlogs;
+
 mod defaults;
 mod detect;
 mod draft;
 mod lines;
 mod names;
 mod output;
+mod protocol;
 mod time;
 mod walk;
 
 pub use defaults::Defaults;
-pub use detect::{detect, of_body};
+pub use detect::{detect, is_otlp, of_body};
 pub use millpond_wire::{Format, UnknownFormat};
 pub use output::{BodyError, Entry};
+pub use protocol::Protocol;
 
 use millpond_record::Timestamp;
 
@@ -39,7 +47,7 @@ use crate::output::Output;
 /// # Errors
 /// The body as a whole can't be read; what was taken of it until then should not be kept.
 pub fn read(
-    format: Format,
+    protocol: impl Into<Protocol>,
     body: &[u8],
     defaults: &Defaults,
     observed: Timestamp,
@@ -48,12 +56,17 @@ pub fn read(
     let text = String::from_utf8_lossy(body);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let mut output = Output::new(defaults, observed, take);
-    match format {
-        Format::Json => json::read(text, &mut output),
-        Format::Jsonl => jsonl::read(text, &mut output),
-        Format::Syslog => syslog::read(text, &mut output),
-        Format::Text => text::read(text, &mut output),
-        Format::Csv => csv::read(text, &mut output),
-        Format::Obl => obl::read(text, &mut output),
+    match protocol.into() {
+        Protocol::Otlp(encoding) => otlp::read(encoding, body, &mut output),
+        Protocol::Format(Format::Json) => json::read(text, &mut output),
+        Protocol::Format(Format::Jsonl) => jsonl::read(text, &mut output),
+        Protocol::Format(Format::Syslog) => syslog::read(text, &mut output),
+        Protocol::Format(Format::Text) => text::read(text, &mut output),
+        Protocol::Format(Format::Csv) => csv::read(text, &mut output),
+        Protocol::Format(Format::Obl) => obl::read(text, &mut output),
+        Protocol::Timberlogs(format) => timberlogs::read(format, text, &mut output),
+        Protocol::LogiScout => logiscout::read(text, &mut output),
+        Protocol::Streamlogia => streamlogia::read(text, &mut output),
+        Protocol::StreamlogiaBulk => streamlogia::read_bulk(text, &mut output),
     }
 }

@@ -15,13 +15,13 @@ use std::borrow::Cow;
 
 use millpond_record::{
     TextAttribute,
-    json::{Object, ObjectBuilder, Reader, Scalar, write_string},
+    json::{Object, ObjectBuilder, Reader, write_string},
 };
 
 use crate::{
     draft::Draft,
     output::{BodyError, Output},
-    walk::{elements, members},
+    walk::{elements, members, text_of},
 };
 
 const FORMAT: &str = "open-board-log-0.1";
@@ -255,12 +255,4 @@ fn write_rest(out: &mut String, parts: [(&str, &Object<'_>); 3]) {
         out.push_str(part.as_str());
     }
     out.push('}');
-}
-
-/// A value as a person would type it.
-fn text_of(value: &str) -> Cow<'_, str> {
-    match Scalar::read(value) {
-        Some(Scalar::String(text)) => text,
-        _ => Cow::Borrowed(value),
-    }
 }

@@ -1,7 +1,7 @@
 //! Where the formats put what they found: fills in the defaults, decodes, counts, and hands on.
 
 use millpond_record::{
-    Decoded, Rejection, Timestamp, decode, json::Reader, limits::BODY_BYTES_MAX,
+    Decoded, LogRecord, Rejection, Timestamp, decode, json::Reader, limits::BODY_BYTES_MAX,
 };
 
 use crate::Defaults;
@@ -13,6 +13,8 @@ pub struct Entry<'a> {
     pub index: usize,
     /// The line on which it begins, from 1, where the format has lines.
     pub line: Option<usize>,
+    /// The member that is at fault, as the sender wrote it, where it is known and the entry is no record.
+    pub field: Option<&'static str>,
     /// The record, or why it is none.
     pub decoded: Decoded<'a>,
     /// The text that the record was decoded from; of no use when it is none.
@@ -39,8 +41,19 @@ pub enum BodyError {
     TooLarge,
 }
 
+/// Why an entry is not taken: the member at fault, as the sender wrote it, and what is wrong with it.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Fault {
+    pub(crate) field: &'static str,
+    pub(crate) reason: String,
+}
+
+/// What a record must be besides a record, told from it and from its text.
+type Rule = dyn Fn(&LogRecord<'_>, &str) -> Result<(), Fault>;
+
 pub(crate) struct Output<'a> {
     defaults: &'a Defaults,
+    rule: Option<Box<Rule>>,
     observed: Timestamp,
     take: &'a mut dyn FnMut(Entry<'_>),
     index: usize,
@@ -54,7 +67,15 @@ impl<'a> Output<'a> {
         observed: Timestamp,
         take: &'a mut dyn FnMut(Entry<'_>),
     ) -> Self {
-        Self { defaults, observed, take, index: 0, bytes: 0 }
+        Self { defaults, rule: None, observed, take, index: 0, bytes: 0 }
+    }
+
+    /// Holds every record to a rule from here on.
+    pub(crate) fn hold_to(
+        &mut self,
+        rule: impl Fn(&LogRecord<'_>, &str) -> Result<(), Fault> + 'static,
+    ) {
+        self.rule = Some(Box::new(rule));
     }
 
     /// When the body arrived.
@@ -70,7 +91,14 @@ impl<'a> Output<'a> {
     pub(crate) fn record(&mut self, line: Option<usize>, json: &str) -> Result<(), BodyError> {
         let filled = self.defaults.fill(json);
         let json = filled.as_deref().unwrap_or(json);
-        self.hand_on(line, decoded(json, self.observed), json)
+        let decoded = decoded(json, self.observed);
+        match (&decoded, &self.rule) {
+            (Decoded::Record(record), Some(rule)) => match rule(record, json) {
+                Ok(()) => self.hand_on(line, None, decoded, json),
+                Err(Fault { field, reason }) => self.rejected_for(line, field, reason),
+            },
+            _ => self.hand_on(line, None, decoded, json),
+        }
     }
 
     /// Takes a record that was decoded already, and its text.
@@ -82,7 +110,7 @@ impl<'a> Output<'a> {
     ) -> Result<(), BodyError> {
         match record {
             Decoded::Record(_) if !self.defaults.is_empty() => self.record(line, json),
-            decoded => self.hand_on(line, decoded, json),
+            decoded => self.hand_on(line, None, decoded, json),
         }
     }
 
@@ -92,12 +120,23 @@ impl<'a> Output<'a> {
         line: Option<usize>,
         reason: impl Into<String>,
     ) -> Result<(), BodyError> {
-        self.hand_on(line, Decoded::Rejected(Rejection(reason.into())), "")
+        self.hand_on(line, None, Decoded::Rejected(Rejection(reason.into())), "")
+    }
+
+    /// Takes what is no record because of one of its members.
+    pub(crate) fn rejected_for(
+        &mut self,
+        line: Option<usize>,
+        field: &'static str,
+        reason: impl Into<String>,
+    ) -> Result<(), BodyError> {
+        self.hand_on(line, Some(field), Decoded::Rejected(Rejection(reason.into())), "")
     }
 
     fn hand_on(
         &mut self,
         line: Option<usize>,
+        field: Option<&'static str>,
         decoded: Decoded<'_>,
         json: &str,
     ) -> Result<(), BodyError> {
@@ -105,7 +144,7 @@ impl<'a> Output<'a> {
         if self.bytes > BODY_BYTES_MAX {
             return Err(BodyError::TooLarge);
         }
-        (self.take)(Entry { index: self.index, line, decoded, json });
+        (self.take)(Entry { index: self.index, line, field, decoded, json });
         self.index += 1;
         Ok(())
     }

@@ -20,6 +20,13 @@ pub(crate) fn leading_time(text: &str) -> Option<(Timestamp, &str)> {
     Some((time, cursor.rest))
 }
 
+/// RFC 3339 in UTC with six digits behind the point, as far as most parsers go.
+pub(crate) fn with_micros(time: Timestamp) -> String {
+    let nanos = time.to_string();
+    let micros = nanos.strip_suffix('Z').and_then(|text| text.get(..text.len().checked_sub(3)?));
+    micros.map_or_else(|| nanos.clone(), |micros| format!("{micros}Z"))
+}
+
 /// `HH:MM:SS` and nothing else but a fraction.
 pub(crate) fn is_clock(text: &str) -> bool {
     let mut cursor = Cursor { rest: text };

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use millpond_record::json::Reader;
+use millpond_record::json::{Reader, Scalar};
 
 /// The members of an object, each value as its text. None if the text is something else.
 pub(crate) fn members(text: &str) -> impl Iterator<Item = (Cow<'_, str>, &str)> {
@@ -31,6 +31,14 @@ pub(crate) fn elements(text: &str) -> impl Iterator<Item = &str> {
         more = reader.take(b',');
         Some(value)
     })
+}
+
+/// A value as a person would type it.
+pub(crate) fn text_of(value: &str) -> Cow<'_, str> {
+    match Scalar::read(value) {
+        Some(Scalar::String(text)) => text,
+        _ => Cow::Borrowed(value),
+    }
 }
 
 fn value<'a>(reader: &mut Reader<'a>) -> Option<&'a str> {

@@ -1,11 +1,11 @@
-//! The behaviour of every format, as data: `cases/FORMAT/NAME.in` is a body, `NAME.out` what becomes of each of its
+//! The behaviour of every format and protocol, as data: `cases/PROTOCOL/NAME.in` is a body, `NAME.out` what becomes of each of its
 //! entries, `NAME.defaults` what was said beside it. `MILLPOND_BLESS=1 cargo test -p millpond-protocols` writes the
 //! `.out` files anew; read what changed.
 #![expect(clippy::unwrap_used, reason = "a test's own")]
 
 use std::{fs, path::Path};
 
-use millpond_protocols::{Defaults, Entry, Format, read};
+use millpond_protocols::{Defaults, Entry, Format, Protocol, read};
 use millpond_record::{Decoded, TextAttribute, Timestamp, decode, json::Reader};
 
 const OBSERVED: &str = "2026-01-31T12:00:00Z";
@@ -13,22 +13,30 @@ const OBSERVED: &str = "2026-01-31T12:00:00Z";
 #[test]
 fn every_case_gives_what_is_written_beside_it() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
-    for format in Format::ALL {
+    for (name, protocol) in protocols() {
         let mut cases = 0;
-        for file in fs::read_dir(folder.join(format.name())).unwrap() {
+        for file in fs::read_dir(folder.join(&name)).unwrap() {
             let input = file.unwrap().path();
             if input.extension().is_some_and(|extension| extension == "in") {
-                check(format, &input);
+                check(protocol, &input);
                 cases += 1;
             }
         }
-        assert!(cases >= 2, "{format} has {cases} cases, expected good and bad ones");
+        assert!(cases >= 2, "{name} has {cases} cases, expected good and bad ones");
     }
 }
 
-fn check(format: Format, input: &Path) {
+/// All that have cases, each with the name of its folder.
+fn protocols() -> impl Iterator<Item = (String, Protocol)> {
+    let ours = Format::ALL.map(|format| (format.name().to_owned(), format.into()));
+    let timberlogs =
+        Format::ALL.map(|format| (format!("timberlogs_{format}"), Protocol::Timberlogs(format)));
+    ours.into_iter().chain(timberlogs)
+}
+
+fn check(protocol: Protocol, input: &Path) {
     let defaults = fs::read_to_string(input.with_extension("defaults")).unwrap_or_default();
-    let found = outcome(format, &fs::read(input).unwrap(), &read_defaults(&defaults));
+    let found = outcome(protocol, &fs::read(input).unwrap(), &read_defaults(&defaults));
     let expected = input.with_extension("out");
     if std::env::var_os("MILLPOND_BLESS").is_some() {
         #[expect(
@@ -45,14 +53,15 @@ fn check(format: Format, input: &Path) {
 }
 
 /// One line an entry.
-fn outcome(format: Format, body: &[u8], defaults: &Defaults) -> String {
+fn outcome(protocol: Protocol, body: &[u8], defaults: &Defaults) -> String {
     let observed = Timestamp::parse(OBSERVED).unwrap();
     let mut out = String::new();
-    let result = read(format, body, defaults, observed, &mut |entry| {
+    let result = read(protocol, body, defaults, observed, &mut |entry| {
         let line = entry.line.map(|line| format!(" line {line}")).unwrap_or_default();
         let Entry { decoded: Decoded::Record(mut record), json, .. } = entry else {
             let Decoded::Rejected(rejection) = entry.decoded else { unreachable!() };
-            out.push_str(&format!("rejected{line}: {rejection}\n"));
+            let field = entry.field.map(|field| format!(" {field}")).unwrap_or_default();
+            out.push_str(&format!("rejected{line}{field}: {rejection}\n"));
             return;
         };
         // The store keeps the text and decodes it again.

@@ -134,7 +134,9 @@ impl<'a> Decoder<'a> {
             Some(RecordKey::Exception) if self.record.exception.is_none() => {
                 self.exception(key, reader)?;
             }
-            Some(RecordKey::Fields) if next == Some(b'{') => self.merge_fields(reader)?,
+            Some(RecordKey::Fields) if next == Some(b'{') => {
+                self.merge_fields(reader, key == "metadata")?;
+            }
             Some(RecordKey::Fields) if next == Some(b'n') => reader.skip_value()?,
             _ => self.field(key, reader)?,
         }
@@ -151,14 +153,24 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    fn merge_fields(&mut self, reader: &mut Reader<'a>) -> Result<(), SyntaxError> {
+    /// LogTide's clients put an exception among the `metadata`, in the shape that a record has it in.
+    fn merge_fields(
+        &mut self,
+        reader: &mut Reader<'a>,
+        with_exception: bool,
+    ) -> Result<(), SyntaxError> {
         reader.require(b'{', "`{`")?;
         if reader.take(b'}') {
             return Ok(());
         }
         loop {
             let key = reader.key()?;
-            self.field(&key, reader)?;
+            let is_exception = with_exception && key == "exception" && reader.peek() == Some(b'{');
+            if is_exception && self.record.exception.is_none() {
+                self.exception(&key, reader)?;
+            } else {
+                self.field(&key, reader)?;
+            }
             if !reader.take(b',') {
                 return reader.require(b'}', "`,` or `}`");
             }
@@ -352,6 +364,24 @@ mod tests {
         assert_eq!(fields(r#"{"message":"m","a":1,"fields":{"a":2}}"#), r#"{"a":2}"#);
         assert_eq!(fields(r#"{"message":"m","fields":{"a":2,"b":[]},"a":1}"#), r#"{"b":[],"a":1}"#);
         assert_eq!(fields(r#"{"message":"m","\u0061":1,"a":{"a":2},"a":"x"}"#), r#"{"a":"x"}"#);
+    }
+
+    #[test]
+    fn an_exception_among_the_metadata_is_that_of_the_record() {
+        let json = r#"{"message":"m","metadata":{"a":1,"exception":{"type":"T"}}}"#;
+        let Decoded::Record(record) =
+            decode(&mut Reader::new(json), Timestamp::from_nanos(7)).unwrap()
+        else {
+            panic!("no record")
+        };
+        assert_eq!(record.exception.unwrap().as_str(), r#"{"type":"T"}"#);
+        assert_eq!(record.fields.as_str(), r#"{"a":1}"#);
+        let both = r#"{"message":"m","exception":{"type":"T"},"metadata":{"exception":{"x":1}}}"#;
+        assert_eq!(fields(both), r#"{"exception":{"x":1}}"#);
+        let text = r#"{"message":"m","metadata":{"exception":"text"}}"#;
+        assert_eq!(fields(text), r#"{"exception":"text"}"#);
+        let ours = r#"{"message":"m","fields":{"exception":{"type":"T"}}}"#;
+        assert_eq!(fields(ours), r#"{"exception":{"type":"T"}}"#);
     }
 
     #[test]

@@ -16,8 +16,9 @@ use crate::{
     limits::{RETRY_OVERLOADED_SECONDS, RETRY_STORAGE_SECONDS},
 };
 
-/// An error as the client gets it.
-#[derive(Debug)]
+/// An error as the client gets it. Its answer carries it along, so that the clients of another system may be told in
+/// their own words.
+#[derive(Clone, Debug)]
 pub(crate) struct ApiError {
     status: StatusCode,
     code: &'static str,
@@ -44,6 +45,22 @@ impl ApiError {
             details: Vec::new(),
             retry_after_seconds: None,
         }
+    }
+
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(crate) fn details(&self) -> &[Value] {
+        &self.details
+    }
+
+    pub(crate) fn retry_after_seconds(&self) -> Option<u64> {
+        self.retry_after_seconds
+    }
+
+    pub(crate) fn with_details(self, details: Vec<Value>) -> Self {
+        Self { details, ..self }
     }
 
     pub(crate) fn code(&self) -> &'static str {
@@ -121,6 +138,7 @@ impl IntoResponse for ApiError {
         if let Some(seconds) = self.retry_after_seconds {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
+        response.extensions_mut().insert(self);
         response
     }
 }

@@ -6,7 +6,8 @@ use axum::{
     extract::State,
     http::{HeaderMap, header::CONTENT_TYPE},
 };
-use millpond_protocols::{Defaults, Entry, Format, read};
+use millpond_protocols::{Defaults, Entry, Format, Protocol, read};
+use millpond_query::Cursor;
 use millpond_record::{
     Decoded, LogRecord, TextAttribute, Timestamp,
     limits::{BODY_BYTES_MAX, REJECTIONS_REPORTED_MAX},
@@ -47,24 +48,56 @@ pub(crate) struct IngestParameters {
 /// What became of a batch.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Ingested {
-    accepted: usize,
+    /// Entries of the body; this and the time of the answer are what LogTide's clients are told.
+    received: usize,
+    timestamp: String,
+    pub(crate) accepted: usize,
     /// The first [`REJECTIONS_REPORTED_MAX`].
-    rejected: Vec<Rejected>,
-    rejected_count: usize,
-    duplicate: bool,
+    pub(crate) rejected: Vec<Rejected>,
+    pub(crate) rejected_count: usize,
+    pub(crate) duplicate: bool,
     /// Of the body, after decompression.
     #[serde(skip)]
     bytes: usize,
+    /// Of each record its place among the entries of the body and its time, if that was wanted.
+    #[serde(skip)]
+    places: Vec<(usize, Timestamp)>,
+    #[serde(skip)]
+    first_sequence: Option<u64>,
+    /// Whether nothing was stored because of what was rejected.
+    #[serde(skip)]
+    pub(crate) refused: bool,
+    /// As what the body was read.
+    #[serde(skip)]
+    pub(crate) protocol: Option<Protocol>,
 }
 
 #[derive(Debug, Serialize)]
-struct Rejected {
+pub(crate) struct Rejected {
     /// Place among the entries of the body, from 0.
-    index: usize,
+    pub(crate) index: usize,
     /// From 1; of formats that have lines.
     #[serde(skip_serializing_if = "Option::is_none")]
-    line: Option<usize>,
-    reason: String,
+    pub(crate) line: Option<usize>,
+    /// The member at fault, in the words of another system's client.
+    #[serde(skip)]
+    pub(crate) field: Option<&'static str>,
+    pub(crate) reason: String,
+}
+
+impl Ingested {
+    /// The id of each entry of the body, in order, `None` for those that are no records. Only if places were wanted;
+    /// nothing if the batch had been stored before.
+    pub(crate) fn ids(&self) -> Vec<Option<Cursor>> {
+        let Some(first) = self.first_sequence else { return Vec::new() };
+        let mut ids = vec![None; self.accepted + self.rejected_count];
+        for (sequence, &(index, time)) in (first..).zip(&self.places) {
+            if let Some(id) = ids.get_mut(index) {
+                *id = Some(Cursor { time, sequence });
+            }
+        }
+        ids
+    }
 }
 
 pub(crate) async fn ingest(
@@ -74,48 +107,99 @@ pub(crate) async fn ingest(
     headers: HeaderMap,
     request: Body,
 ) -> Result<Json<Ingested>, ApiError> {
+    let wanted = Wanted {
+        protocol: parameters.format(&headers)?.into(),
+        defaults: parameters.defaults()?,
+        places: false,
+        whole: false,
+    };
+    take(&app, &caller, &headers, request, |_| Ok(wanted)).await.map(Json)
+}
+
+/// How a body is to be read.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    pub(crate) protocol: Protocol,
+    pub(crate) defaults: Defaults,
+    /// Whether the caller wants to know the place of each record.
+    pub(crate) places: bool,
+    /// Whether one entry that is rejected costs all of them.
+    pub(crate) whole: bool,
+}
+
+/// Stores the records of a request's body. `how` is asked how to read it, once the start of the decompressed body is
+/// known.
+pub(crate) async fn take(
+    app: &App,
+    caller: &Caller,
+    headers: &HeaderMap,
+    request: Body,
+    how: impl FnOnce(&[u8]) -> Result<Wanted, ApiError> + Send + 'static,
+) -> Result<Ingested, ApiError> {
     caller.require(Scope::Ingest)?;
     app.usage.admit(&caller.key)?;
-    let key = idempotency_key(&headers)?;
-    let encoding = body::encoding(&headers)?;
-    let format = parameters.format(&headers)?;
-    let defaults = parameters.defaults()?;
+    let key = idempotency_key(headers)?;
+    let encoding = body::encoding(headers)?;
     app.disk.room()?;
-    let body = body::read(request, &headers, &app.budget, app.budget.body_bytes_max()).await?;
+    let body = body::read(request, headers, &app.budget, app.budget.body_bytes_max()).await?;
     app.metrics.body_bytes.add(body.bytes.len());
-    let reading = Reading { encoding, format, defaults, observed: clock::now() };
+    let reading = Arriving { encoding, how, observed: clock::now() };
     // The share is held until the store has the records.
     let (batch, mut answer, _share) = decode(&app.budget, reading, body).await?;
+    if answer.refused {
+        return Ok(answer);
+    }
     let appended = app.store.append(&caller.project, key, batch).await?;
     if !appended.duplicate {
         app.usage.book(&caller.key, answer.accepted, answer.bytes);
     }
     answer.duplicate = appended.duplicate;
+    answer.first_sequence = appended.first_sequence;
+    answer.received = answer.accepted + answer.rejected_count;
+    answer.timestamp = clock::now().to_string();
     app.metrics.count(&answer);
-    Ok(Json(answer))
+    Ok(answer)
 }
 
 /// Makes records of a body: at once if it takes so little that nobody notices, else away from the threads that serve
 /// connections.
-async fn decode(
+async fn decode<F>(
     budget: &Budget,
-    reading: Reading,
+    arriving: Arriving<F>,
     body: Received,
-) -> Result<(Batch, Ingested, BatchShare), ApiError> {
-    if reading.is_light(&body.bytes) {
+) -> Result<(Batch, Ingested, BatchShare), ApiError>
+where
+    F: FnOnce(&[u8]) -> Result<Wanted, ApiError> + Send + 'static,
+{
+    let Arriving { encoding, how, observed } = arriving;
+    if matches!(encoding, Encoding::Identity) && body.bytes.len() < BODY_BYTES_INLINE {
+        let reading = Reading::new(how(&body.bytes)?, observed);
         let bytes = reading.memory_bytes(&body.bytes);
         let share = budget.batch(bytes).await?;
-        let (batch, answer) = reading.decode(&body.bytes, bytes)?;
-        return Ok((batch, answer, share));
+        if reading.is_light() {
+            let (batch, answer) = reading.decode(&body.bytes, bytes)?;
+            return Ok((batch, answer, share));
+        }
+        return decode_away(reading, body, bytes, share).await;
     }
-    let (encoding, of_bodies) = (reading.encoding, budget.clone());
+    let of_bodies = budget.clone();
     let (body, reading, bytes) = away(move || {
         let body = body::decompress(body, encoding, &of_bodies)?;
+        let reading = Reading::new(how(&body.bytes)?, observed);
         let bytes = reading.memory_bytes(&body.bytes);
         Ok((body, reading, bytes))
     })
     .await?;
-    let mut share = budget.batch(bytes).await?;
+    let share = budget.batch(bytes).await?;
+    decode_away(reading, body, bytes, share).await
+}
+
+async fn decode_away(
+    reading: Reading,
+    body: Received,
+    bytes: usize,
+    mut share: BatchShare,
+) -> Result<(Batch, Ingested, BatchShare), ApiError> {
     let (batch, answer) = away(move || reading.decode(&body.bytes, bytes)).await?;
     share.decoded();
     Ok((batch, answer, share))
@@ -192,30 +276,38 @@ fn text_bytes(record: &LogRecord<'_>) -> usize {
     record.message().len() + record.fields.as_str().len() + exception
 }
 
-/// All that there is to know about a body but its bytes.
-struct Reading {
+/// All that there is to know about a body before it is looked at.
+struct Arriving<F> {
     encoding: Encoding,
-    format: Format,
+    how: F,
+    observed: Timestamp,
+}
+
+/// All that there is to know about a decompressed body but its bytes.
+struct Reading {
+    protocol: Protocol,
     defaults: Defaults,
+    places: bool,
+    whole: bool,
     observed: Timestamp,
 }
 
 impl Reading {
-    /// Whether decoding takes so little that nobody notices: a small body whose records are no larger than itself.
-    fn is_light(&self, bytes: &[u8]) -> bool {
-        matches!(self.encoding, Encoding::Identity)
-            && matches!(self.format, Format::Json | Format::Jsonl)
-            && self.defaults.is_empty()
-            && bytes.len() < BODY_BYTES_INLINE
+    fn new(wanted: Wanted, observed: Timestamp) -> Self {
+        let Wanted { protocol, defaults, places, whole } = wanted;
+        Self { protocol, defaults, places, whole, observed }
+    }
+
+    /// Whether decoding a small body takes so little that nobody notices: its records are no larger than itself.
+    fn is_light(&self) -> bool {
+        self.protocol.is_verbatim() && self.defaults.is_empty()
     }
 
     /// What decoding a body holds at most, in bytes, from what can be told without: there are no more records than
     /// ends of objects, or of lines, and hardly more text than there is already.
     fn memory_bytes(&self, bytes: &[u8]) -> usize {
-        let json = matches!(self.format, Format::Json | Format::Jsonl | Format::Obl);
-        let end = if json { b'}' } else { b'\n' };
-        let records = bytes.iter().filter(|&&byte| byte == end).count() + 1;
-        let added = if json && self.defaults.is_empty() { 0 } else { RECORD_TEXT_ADDED };
+        let records = bytes.iter().filter(|&&byte| self.protocol.counts(byte)).count() + 1;
+        let added = if self.is_light() { 0 } else { RECORD_TEXT_ADDED };
         let text = (bytes.len() + records * added).min(2 * BODY_BYTES_MAX);
         // Bytes that are no UTF-8 become three each, in a copy of the body.
         let copy = if std::str::from_utf8(bytes).is_ok() { 0 } else { 3 * bytes.len() };
@@ -226,12 +318,16 @@ impl Reading {
     /// Makes records of the bytes, as long as these take no more memory than was expected.
     fn decode(&self, bytes: &[u8], memory_bytes: usize) -> Result<(Batch, Ingested), ApiError> {
         let mut builder = BatchBuilder::new(self.observed);
-        let mut answer = Ingested { bytes: bytes.len(), ..Ingested::default() };
+        let protocol = Some(self.protocol);
+        let mut answer = Ingested { bytes: bytes.len(), protocol, ..Ingested::default() };
         let mut held_bytes = 0;
         let mut take = |entry: Entry<'_>| match entry.decoded {
             Decoded::Record(record) => {
                 held_bytes += RECORD_BYTES + text_bytes(&record);
                 if held_bytes <= memory_bytes {
+                    if self.places {
+                        answer.places.push((entry.index, record.time));
+                    }
                     ahead::marked(&record, entry.json, self.observed, |record, json| {
                         builder.push(record, json);
                     });
@@ -240,12 +336,13 @@ impl Reading {
             Decoded::Rejected(rejection) => {
                 answer.rejected_count += 1;
                 if answer.rejected.len() < REJECTIONS_REPORTED_MAX {
-                    let (index, line) = (entry.index, entry.line);
-                    answer.rejected.push(Rejected { index, line, reason: rejection.to_string() });
+                    let Entry { index, line, field, .. } = entry;
+                    let reason = rejection.to_string();
+                    answer.rejected.push(Rejected { index, line, field, reason });
                 }
             }
         };
-        read(self.format, bytes, &self.defaults, self.observed, &mut take)?;
+        read(self.protocol, bytes, &self.defaults, self.observed, &mut take)?;
         if held_bytes > memory_bytes {
             // Escapes in what was sent raw, for instance: a byte of it may become six.
             let message = format!(
@@ -253,7 +350,8 @@ impl Reading {
             );
             return Err(ApiError::too_large(message));
         }
-        answer.accepted = builder.len();
+        answer.refused = self.whole && answer.rejected_count > 0;
+        answer.accepted = if answer.refused { 0 } else { builder.len() };
         Ok((builder.finish(), answer))
     }
 }

@@ -23,6 +23,7 @@ mod memory;
 mod metrics;
 mod openapi;
 mod own_key;
+mod peers;
 mod routes;
 mod run;
 mod serve;
@@ -36,8 +37,9 @@ use std::{future::Future, io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, State},
+    extract::{DefaultBodyLimit, Request, State},
     http::StatusCode,
+    middleware::map_request,
     response::IntoResponse,
 };
 use millpond_sql::{Sql, SqlError};
@@ -66,6 +68,7 @@ use crate::{
     limits::{QUERIES_MAX, SHUTDOWN_TIME_MAX, STATEMENTS_MAX},
     memory::Shares,
     metrics::Metrics,
+    peers::address::told_apart,
     run::Queries,
     serve::Serving,
     stream::{Bounds, Hubs},
@@ -255,12 +258,16 @@ impl Server {
 }
 
 fn router(app: App) -> Router {
-    routes::router()
+    let routes = routes::router()
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         // The body is read, limited and refused in `body`.
         .layer(DefaultBodyLimit::disable())
-        .with_state(app)
+        .with_state(app);
+    // Outside of the routes, which are found by the address that it gives.
+    Router::new()
+        .fallback_service(routes)
+        .layer(map_request(async |request: Request| told_apart(request)))
 }
 
 async fn health(State(app): State<App>) -> impl IntoResponse {

@@ -149,6 +149,9 @@ pub(crate) const QUERIES_WAITING_MAX: usize = 400;
 /// How long the records of a search may be counted; what is known by then is a lower bound.
 pub(crate) const TOTAL_TIME_MAX: Duration = Duration::from_secs(5);
 
+/// Most conditions of LogTide's `metadata_filters`, as LogTide has it.
+pub(crate) const LOGTIDE_FILTERS_MAX: usize = 10;
+
 /// Most records that a search leaves out before its page: they are all found first. Cursors go further.
 pub(crate) const OFFSET_MAX: usize = 10_000;
 

@@ -1,16 +1,16 @@
 //! The routes that read: parameters -> query -> JSON. What a query means is decided below; what is here is the shape
 //! of questions and answers.
 
-mod aggregated;
-mod context;
+pub(crate) mod aggregated;
+pub(crate) mod context;
 mod facets;
 mod flow;
-mod page;
-mod parameters;
+pub(crate) mod page;
+pub(crate) mod parameters;
 mod query;
-mod reading;
-mod search;
-mod selection;
+pub(crate) mod reading;
+pub(crate) mod search;
+pub(crate) mod selection;
 mod story;
 mod table;
 

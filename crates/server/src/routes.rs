@@ -1,13 +1,21 @@
 //! Every route of the server, once. The router, the OpenAPI document and the test of `docs/http-api.md` are made from
 //! this table, so that none can have a route that the others don't.
 
+use std::future::ready;
+
 use axum::{
     Router,
+    middleware::map_response,
+    response::Response,
     routing::{MethodRouter, get, post},
 };
 
 use crate::{
-    App, admin, flows, health, ingest, keys::Scope, logs, metrics, openapi, own_key, sql, stream,
+    App, admin, flows, health, ingest,
+    keys::Scope,
+    logs, metrics, openapi, own_key,
+    peers::{self, Peer},
+    sql, stream,
 };
 
 /// What is asked for, and who may ask.
@@ -25,6 +33,8 @@ pub(crate) struct Route {
     pub(crate) body: Option<&'static str>,
     /// Schema of the answer, in `openapi.json`.
     pub(crate) answer: &'static str,
+    /// The system in whose words it answers, unless it is ours.
+    pub(crate) peer: Option<Peer>,
     handler: fn() -> MethodRouter<App>,
 }
 
@@ -136,7 +146,22 @@ impl Route {
         access: Access,
         handler: fn() -> MethodRouter<App>,
     ) -> Self {
-        Self { method, path, access, about: "", parameters: &[], body: None, answer: "", handler }
+        Self {
+            method,
+            path,
+            access,
+            about: "",
+            parameters: &[],
+            body: None,
+            answer: "",
+            peer: None,
+            handler,
+        }
+    }
+
+    /// Of another system: what it takes and answers is documented there.
+    pub(crate) const fn of(self, peer: Peer) -> Self {
+        Self { peer: Some(peer), answer: "Foreign", ..self }
     }
 
     pub(crate) const fn about(self, about: &'static str) -> Self {
@@ -156,12 +181,12 @@ impl Route {
     }
 }
 
-const QUERY: Access = Access::Scope(Scope::Query);
-const INGEST: Access = Access::Scope(Scope::Ingest);
+pub(crate) const QUERY: Access = Access::Scope(Scope::Query);
+pub(crate) const INGEST: Access = Access::Scope(Scope::Ingest);
 
 /// All routes.
 pub(crate) fn routes() -> impl Iterator<Item = &'static Route> {
-    ROUTES.iter().chain(admin::ROUTES)
+    ROUTES.iter().chain(admin::ROUTES).chain(peers::routes())
 }
 
 /// All but those of a module that has many.
@@ -247,5 +272,14 @@ const ROUTES: &[Route] = &[
 
 /// The routes as a router.
 pub(crate) fn router() -> Router<App> {
-    routes().fold(Router::new(), |router, route| router.route(route.path, (route.handler)()))
+    routes().fold(Router::new(), |router, route| {
+        let handler = (route.handler)();
+        let handler = match route.peer {
+            Some(peer) => handler.route_layer(map_response(move |response: Response| {
+                ready(peers::in_words_of(peer, response))
+            })),
+            None => handler,
+        };
+        router.route(route.path, handler)
+    })
 }

@@ -25,11 +25,15 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::stream;
+use millpond_query::Filter;
 use millpond_wire::header::API_KEY;
 use serde::Deserialize;
 
-pub(crate) use self::hub::{Bounds, Hubs};
-use self::{form::Form, tail::Tail};
+use self::tail::Tail;
+pub(crate) use self::{
+    form::Form,
+    hub::{Bounds, Hubs},
+};
 use crate::{
     App,
     auth::Caller,
@@ -61,14 +65,39 @@ struct Token {
 pub(crate) async fn stream(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
     let (mut parts, _) = request.into_parts();
     let caller = viewer(&mut parts, &app).await?;
-    caller.require(Scope::Query)?;
-    let Parameters(parameters) = Parameters::from_request_parts(&mut parts, &app).await?;
-    if !wants_websocket(&parts.headers) {
-        let tail = tail(&app, &caller, Form::Events, &parts.headers, &parameters)?;
-        return Ok(events(tail));
+    let Parameters(asked): Parameters<StreamParameters> =
+        Parameters::from_request_parts(&mut parts, &app).await?;
+    let filter = filter(asked.q.as_deref(), asked.service.as_deref(), asked.level.as_deref())?;
+    if wants_websocket(&parts.headers) {
+        return upgraded(&app, &caller, &mut parts, Form::Messages, filter, asked.last_event_id)
+            .await;
     }
-    let tail = tail(&app, &caller, Form::Messages, &parts.headers, &parameters)?;
-    let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &app).await;
+    followed(&app, &caller, &parts.headers, Form::Events, filter, asked.last_event_id)
+}
+
+/// Events of the records that pass, for a caller who may read.
+pub(crate) fn followed(
+    app: &App,
+    caller: &Caller,
+    headers: &HeaderMap,
+    form: Form,
+    filter: Filter,
+    resumed: Option<u64>,
+) -> Result<Response, ApiError> {
+    tail(app, caller, form, headers, filter, resumed).map(events)
+}
+
+/// The same over a WebSocket.
+pub(crate) async fn upgraded(
+    app: &App,
+    caller: &Caller,
+    parts: &mut Parts,
+    form: Form,
+    filter: Filter,
+    resumed: Option<u64>,
+) -> Result<Response, ApiError> {
+    let tail = tail(app, caller, form, &parts.headers, filter, resumed)?;
+    let upgrade = WebSocketUpgrade::from_request_parts(parts, app).await;
     let upgrade = upgrade.map_err(|error| {
         ApiError::new(StatusCode::BAD_REQUEST, "invalid_upgrade", error.body_text())
     })?;
@@ -80,7 +109,7 @@ pub(crate) async fn stream(State(app): State<App>, request: Request) -> Result<R
 }
 
 /// Who asks; a key in the address counts where there is none in a header.
-async fn viewer(parts: &mut Parts, app: &App) -> Result<Caller, ApiError> {
+pub(crate) async fn viewer(parts: &mut Parts, app: &App) -> Result<Caller, ApiError> {
     let named = parts.headers.contains_key(API_KEY) || parts.headers.contains_key(AUTHORIZATION);
     if !named
         && let Ok(Token { token }) =
@@ -103,13 +132,10 @@ fn tail(
     caller: &Caller,
     form: Form,
     headers: &HeaderMap,
-    parameters: &StreamParameters,
+    filter: Filter,
+    resumed: Option<u64>,
 ) -> Result<Tail, ApiError> {
-    let filter = filter(
-        parameters.q.as_deref(),
-        parameters.service.as_deref(),
-        parameters.level.as_deref(),
-    )?;
+    caller.require(Scope::Query)?;
     let resumed = match headers.get("last-event-id") {
         Some(id) => {
             let id = id.to_str().ok().and_then(|id| id.parse().ok());
@@ -117,7 +143,7 @@ fn tail(
                 ApiError::parameter("Last-Event-ID: expected the id of an event of this stream")
             })?)
         }
-        None => parameters.last_event_id,
+        None => resumed,
     };
     Tail::new(app, caller, filter, form, resumed)
 }

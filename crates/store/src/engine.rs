@@ -306,7 +306,7 @@ impl EmbeddedStore {
         batch: Batch,
     ) -> Result<Appended, AppendError> {
         if batch.is_empty() {
-            return Ok(Appended { duplicate: false });
+            return Ok(Appended { duplicate: false, first_sequence: None });
         }
         if lock(&self.shared.state).is_full() {
             return Err(AppendError::Overloaded);

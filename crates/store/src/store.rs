@@ -86,6 +86,8 @@ pub trait Store: std::fmt::Debug + Send + Sync {
 pub struct Appended {
     /// Its key had been stored before, so it was not stored again.
     pub duplicate: bool,
+    /// Sequence of its first record, the others count on from there; `None` if nothing was stored.
+    pub first_sequence: Option<u64>,
 }
 
 /// A batch was not taken.

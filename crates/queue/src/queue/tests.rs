@@ -113,6 +113,20 @@ fn a_pause_ends_for_a_close_and_for_a_flush_that_may_end_it() {
 }
 
 #[test]
+fn what_is_hastened_is_due_and_ends_no_pause() {
+    let queue = queue();
+    let asked = queue.asked();
+    push(&queue, &["a"]);
+    queue.hasten();
+    let Taken::Batch(batch) = queue.take_by(None, None, NEVER) else { panic!("hastened") };
+    delivered(&queue, batch);
+    assert_eq!(queue.asked(), asked, "a pause would have seen a flush");
+    push(&queue, &["b"]);
+    let soon = Some(Instant::now());
+    assert!(matches!(queue.take_by(soon, None, NEVER), Taken::Nothing));
+}
+
+#[test]
 fn waiting_for_ever_is_possible() {
     let queue = Arc::new(queue());
     push(&queue, &["a"]);

@@ -39,50 +39,70 @@ pub(crate) async fn aggregated(
     Parameters(asked): Parameters<AggregatedParameters>,
 ) -> Result<Json<Value>, ApiError> {
     let filter = asked.filter()?;
-    let range = window(&asked)?;
+    let range = window(asked.from.as_ref(), asked.to.as_ref(), clock::now())?;
     let interval = interval(asked.interval.as_ref(), range)?;
     let time_max = time_max(asked.timeout_ms.as_ref())?;
-    let question = |reading: Reading| async move {
-        let by = vec![Group::Bin(interval), Group::Field(Field::SeverityNumber)];
-        let stats = Stats::count_by(by);
-        let request =
-            Aggregate { filter: filter.clone(), range, stats, sort: Vec::new(), limit: usize::MAX };
-        let counted = reading.aggregate(&request).await?;
-        let service = Field::Text(TextAttribute::Service);
-        let services = reading.top(filter.clone(), range, service, TOP_VALUES).await?;
-        let errors = filter.and(at(Comparison::GreaterOrEqual, Level::Error));
-        let errors = top_errors(&reading, errors, range).await?;
-        Ok((counted, services, errors))
-    };
-    let (counted, services, errors) = ask(&app, &caller, time_max, question).await?;
-    let (timeseries, total) = timeseries(&counted.rows, range, interval);
-    let services: Vec<Value> = values(&services)
-        .map(|(service, count)| json!({ "service": service, "count": count }))
-        .collect();
+    let question = |reading: Reading| count(reading, filter, range, interval);
+    let counts = ask(&app, &caller, time_max, question).await?;
     let mut answer = json!({
         "interval": interval.to_string(),
-        "total": total,
-        "timeseries": timeseries,
-        "top_services": services,
-        "top_errors": errors,
+        "total": counts.total,
+        "timeseries": counts.timeseries,
+        "top_services": counts.top_services,
+        "top_errors": counts.top_errors,
     });
-    if let Some(members) = answer.as_object_mut().filter(|_| !counted.damaged.is_empty()) {
-        members.insert("damaged".to_owned(), counted.damaged.into());
+    if let Some(members) = answer.as_object_mut().filter(|_| !counts.damaged.is_empty()) {
+        members.insert("damaged".to_owned(), counts.damaged.into());
     }
     Ok(Json(answer))
 }
 
+/// The statistics of some time.
+pub(crate) struct Counts {
+    pub(crate) total: i64,
+    pub(crate) timeseries: Vec<Value>,
+    pub(crate) top_services: Vec<Value>,
+    pub(crate) top_errors: Vec<Value>,
+    damaged: Vec<String>,
+}
+
+/// Counts the records that pass, in buckets of the interval.
+pub(crate) async fn count(
+    reading: Reading,
+    filter: Filter,
+    range: TimeRange,
+    interval: Interval,
+) -> Result<Counts, QueryError> {
+    let by = vec![Group::Bin(interval), Group::Field(Field::SeverityNumber)];
+    let stats = Stats::count_by(by);
+    let request =
+        Aggregate { filter: filter.clone(), range, stats, sort: Vec::new(), limit: usize::MAX };
+    let counted = reading.aggregate(&request).await?;
+    let service = Field::Text(TextAttribute::Service);
+    let services = reading.top(filter.clone(), range, service, TOP_VALUES).await?;
+    let errors = filter.and(at(Comparison::GreaterOrEqual, Level::Error));
+    let top_errors = top_errors(&reading, errors, range).await?;
+    let (timeseries, total) = timeseries(&counted.rows, range, interval);
+    let top_services = values(&services)
+        .map(|(service, count)| json!({ "service": service, "count": count }))
+        .collect();
+    Ok(Counts { total, timeseries, top_services, top_errors, damaged: counted.damaged })
+}
+
 /// The last 24 hours unless told otherwise.
-fn window(asked: &AggregatedParameters) -> Result<TimeRange, ApiError> {
+pub(crate) fn window(
+    from: Option<&Word>,
+    to: Option<&Word>,
+    now: Timestamp,
+) -> Result<TimeRange, ApiError> {
     const DAY_NANOS: i64 = 86_400_000_000_000;
-    let now = clock::now();
-    let to = asked.to.as_ref().map_or(Ok(now), |to| time("to", &to.0, now))?;
+    let to = to.map_or(Ok(now), |to| time("to", &to.0, now))?;
     let day_before = Timestamp::from_nanos(to.nanos().saturating_sub(DAY_NANOS));
-    let from = asked.from.as_ref().map_or(Ok(day_before), |from| time("from", &from.0, now))?;
+    let from = from.map_or(Ok(day_before), |from| time("from", &from.0, now))?;
     between(from, to)
 }
 
-fn interval(text: Option<&Word>, range: TimeRange) -> Result<Interval, ApiError> {
+pub(crate) fn interval(text: Option<&Word>, range: TimeRange) -> Result<Interval, ApiError> {
     let interval = match text {
         Some(Word(text)) => {
             text.parse().map_err(|error| ApiError::parameter(format!("interval: {error}")))?
@@ -134,13 +154,13 @@ fn timeseries(rows: &RecordBatch, range: TimeRange, interval: Interval) -> (Vec<
 }
 
 /// The level of a severity number as it comes out of statistics.
-pub(super) fn level(severity_number: i64) -> Level {
+pub(crate) fn level(severity_number: i64) -> Level {
     let number = u8::try_from(severity_number).ok();
     number.and_then(Severity::from_number).map_or(Level::Info, Severity::level)
 }
 
 /// The values and counts of [`Reading::top`].
-pub(super) fn values(top: &Answer) -> impl Iterator<Item = (&str, i64)> {
+pub(crate) fn values(top: &Answer) -> impl Iterator<Item = (&str, i64)> {
     let values = top.rows.column(0).as_string::<i32>();
     let counts = top.rows.column(1).as_primitive::<Int64Type>().values();
     values.iter().flatten().zip(counts.iter().copied())

@@ -53,7 +53,11 @@ pub(crate) async fn one(
 }
 
 /// The record with this id.
-async fn find(app: &App, caller: &Caller, id: &str) -> Result<(Cursor, Answer), ApiError> {
+pub(crate) async fn find(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+) -> Result<(Cursor, Answer), ApiError> {
     let absent = || {
         let id: String = id.chars().take(64).collect();
         ApiError::not_found(format!("there is no record `{id}`, expected the `id` of one"))

@@ -14,28 +14,27 @@ use millpond_record::{
 use millpond_store::{Answer, records, template};
 use serde_json::{Value, json};
 
-use super::search::{Found, Place, Total};
+use super::search::{Found, Total};
 
 /// What an answer may have besides its records.
 #[derive(Debug, Default)]
-pub(super) struct Extras {
+pub(crate) struct Extras {
     /// The only members of each record; empty for all.
-    pub(super) fields: Vec<Field>,
+    pub(crate) fields: Vec<Field>,
     /// The query, to be explained.
-    pub(super) explained: Option<String>,
+    pub(crate) explained: Option<String>,
     /// Members of the answer.
-    pub(super) members: Vec<(&'static str, Value)>,
+    pub(crate) members: Vec<(&'static str, Value)>,
 }
 
 /// A page as the answer.
-pub(super) fn response(found: &Found, extras: Extras) -> Response {
+pub(crate) fn response(found: &Found, extras: Extras) -> Response {
     let Extras { fields, explained, mut members } = extras;
     let mut body = String::with_capacity(64 + 512 * found.answer.rows.num_rows());
     body.push_str("{\"logs\":");
-    let last = write_records(&mut body, records(&found.answer.rows), &fields);
+    write_records(&mut body, records(&found.answer.rows), &fields);
     members.push(("has_more", found.has_more.into()));
-    if let Some(after) = last.filter(|_| found.has_more && found.has_pages) {
-        let next = Place { after, given: found.given };
+    if let Some(next) = found.next_page() {
         members.push(("next_cursor", next.to_string().into()));
     }
     match found.total {
@@ -57,7 +56,7 @@ pub(super) fn response(found: &Found, extras: Extras) -> Response {
 }
 
 /// What a query read, and what it is.
-pub(super) fn explain(answer: &Answer, query: &str, elapsed: Duration) -> Value {
+pub(crate) fn explain(answer: &Answer, query: &str, elapsed: Duration) -> Value {
     let mut explained = json!({ "query": query });
     let read = serde_json::to_value(answer.explain).unwrap_or_default();
     if let (Some(members), Value::Object(read)) = (explained.as_object_mut(), read) {
@@ -68,7 +67,7 @@ pub(super) fn explain(answer: &Answer, query: &str, elapsed: Duration) -> Value 
 }
 
 /// Adds members to an object that is written but for its end, and makes it the answer.
-pub(super) fn finish(mut body: String, members: Vec<(&'static str, Value)>) -> Response {
+pub(crate) fn finish(mut body: String, members: Vec<(&'static str, Value)>) -> Response {
     for (name, value) in members {
         body.push(',');
         write_string(&mut body, name);
@@ -175,7 +174,7 @@ fn write_value(out: &mut String, record: &LogRecord<'_>, field: &Field) -> bool 
 }
 
 /// The value of a text attribute, or of the member of `fields` that a query takes in its place.
-pub(super) fn text<'a>(record: &'a LogRecord<'_>, attribute: TextAttribute) -> Option<Scalar<'a>> {
+pub(crate) fn text<'a>(record: &'a LogRecord<'_>, attribute: TextAttribute) -> Option<Scalar<'a>> {
     match record.text(attribute) {
         Some(text) => Some(Scalar::String(text.into())),
         None => record.fields.get(attribute.name()),

@@ -10,16 +10,16 @@ use crate::{App, auth::Caller, error::ApiError, keys::Scope};
 
 /// A store and the project that may be read.
 #[derive(Clone, Debug)]
-pub(super) struct Reading {
-    pub(super) store: Arc<dyn Store>,
-    pub(super) project: Project,
+pub(crate) struct Reading {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) project: Project,
 }
 
 /// Answers a question that may take several queries, in one turn and within one time.
 ///
 /// # Errors
 /// The key may not read, no turn came, or the question failed.
-pub(super) async fn ask<T: Send + 'static, F>(
+pub(crate) async fn ask<T: Send + 'static, F>(
     app: &App,
     caller: &Caller,
     time_max: Duration,
@@ -34,16 +34,16 @@ where
 }
 
 impl Reading {
-    pub(super) async fn rows(&self, request: &Rows) -> Result<Answer, QueryError> {
+    pub(crate) async fn rows(&self, request: &Rows) -> Result<Answer, QueryError> {
         self.store.rows(&self.project, request).await
     }
 
-    pub(super) async fn aggregate(&self, request: &Aggregate) -> Result<Answer, QueryError> {
+    pub(crate) async fn aggregate(&self, request: &Aggregate) -> Result<Answer, QueryError> {
         self.store.aggregate(&self.project, request).await
     }
 
     /// The number of records.
-    pub(super) async fn count(
+    pub(crate) async fn count(
         &self,
         filter: Filter,
         range: TimeRange,
@@ -56,7 +56,7 @@ impl Reading {
     }
 
     /// The most frequent values of a field, and how often each occurs.
-    pub(super) async fn top(
+    pub(crate) async fn top(
         &self,
         filter: Filter,
         range: TimeRange,

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use axum::{extract::State, response::Response};
 use millpond_query::{Cursor, CursorError, Filter, TimeRange};
-use millpond_store::{Answer, Order, QueryError, Rows};
+use millpond_store::{Answer, Order, QueryError, Rows, records};
 use tokio::time::{Instant, timeout};
 
 use super::{
@@ -72,22 +72,22 @@ fn order(text: Option<&Word>) -> Result<Order, ApiError> {
 }
 
 /// Where a page begins.
-pub(super) fn place(cursor: Option<&Word>) -> Result<Option<Place>, ApiError> {
+pub(crate) fn place(cursor: Option<&Word>) -> Result<Option<Place>, ApiError> {
     let place = cursor.map(|cursor| cursor.0.parse()).transpose();
     place.map_err(|error: CursorError| ApiError::parameter(format!("cursor: {error}")))
 }
 
 /// How long may be counted; a count must not cost the page that was found.
-pub(super) fn total(wanted: bool, time_max: Duration) -> Option<Duration> {
+pub(crate) fn total(wanted: bool, time_max: Duration) -> Option<Duration> {
     wanted.then(|| TOTAL_TIME_MAX.min(time_max / 2))
 }
 
 /// Where a page begins: behind a record, and how many the pages before had. The number matters only to a query that
 /// has a limit of its own, and is written only then.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Place {
-    pub(super) after: Cursor,
-    pub(super) given: usize,
+pub(crate) struct Place {
+    pub(crate) after: Cursor,
+    pub(crate) given: usize,
 }
 
 impl fmt::Display for Place {
@@ -112,48 +112,48 @@ impl FromStr for Place {
 
 /// Asks for one page.
 #[derive(Debug)]
-pub(super) struct Search {
-    pub(super) filter: Filter,
-    pub(super) range: TimeRange,
-    pub(super) order: Order,
-    pub(super) place: Option<Place>,
+pub(crate) struct Search {
+    pub(crate) filter: Filter,
+    pub(crate) range: TimeRange,
+    pub(crate) order: Order,
+    pub(crate) place: Option<Place>,
     /// Records that are left out before the page.
-    pub(super) offset: usize,
+    pub(crate) offset: usize,
     /// Records of the page.
-    pub(super) limit: usize,
+    pub(crate) limit: usize,
     /// Records of all pages together.
-    pub(super) records_max: usize,
+    pub(crate) records_max: usize,
     /// How long may be counted how many there are in all; `None` does not count.
-    pub(super) total: Option<Duration>,
+    pub(crate) total: Option<Duration>,
 }
 
 /// One page.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(crate) struct Found {
     /// The rows of the page.
-    pub(super) answer: Answer,
+    pub(crate) answer: Answer,
     /// Whether there are more, on further pages.
-    pub(super) has_more: bool,
+    pub(crate) has_more: bool,
     /// Whether further pages can be asked for.
-    pub(super) has_pages: bool,
+    pub(crate) has_pages: bool,
     /// What the cursor of the next page counts.
-    pub(super) given: usize,
-    pub(super) total: Option<Total>,
+    pub(crate) given: usize,
+    pub(crate) total: Option<Total>,
     /// Whether the page is all that there is.
-    pub(super) is_whole: bool,
-    pub(super) elapsed: Duration,
+    pub(crate) is_whole: bool,
+    pub(crate) elapsed: Duration,
 }
 
 /// How many records there are on all pages.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Total {
+pub(crate) enum Total {
     Exact(usize),
     /// The count was stopped; there are so many, or more.
     LowerBound(usize),
 }
 
 impl Search {
-    pub(super) async fn run(self, reading: Reading) -> Result<Found, QueryError> {
+    pub(crate) async fn run(self, reading: Reading) -> Result<Found, QueryError> {
         let start = Instant::now();
         let given = self.place.map_or(0, |place| place.given);
         let limit = self.limit.min(self.records_max.saturating_sub(given));
@@ -196,6 +196,15 @@ impl Search {
             is_whole: self.place.is_none() && self.offset == 0 && !beyond,
             elapsed: start.elapsed(),
         })
+    }
+}
+
+impl Found {
+    /// Where the page behind this one begins, if there is one that can be asked for.
+    pub(crate) fn next_page(&self) -> Option<Place> {
+        let last = self.answer.rows.num_rows().checked_sub(1)?;
+        let after = records(&self.answer.rows.slice(last, 1)).next()?.0;
+        (self.has_more && self.has_pages).then_some(Place { after, given: self.given })
     }
 }
 

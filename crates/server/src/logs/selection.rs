@@ -50,10 +50,10 @@ macro_rules! selecting {
         }
     };
 }
-pub(super) use selecting;
+pub(crate) use selecting;
 
 /// The filter that parameters make together.
-pub(super) fn select(
+pub(crate) fn select(
     q: Option<&Word>,
     services: &Words,
     levels: &Words,
@@ -85,7 +85,7 @@ pub(crate) fn filter(
 }
 
 /// Records whose level compares so.
-pub(super) fn at(comparison: Comparison, level: Level) -> Filter {
+pub(crate) fn at(comparison: Comparison, level: Level) -> Filter {
     Filter::Is(Condition { field: Field::Level, test: Test::Level(comparison, level) })
 }
 

@@ -85,7 +85,7 @@ async fn story(
 
 /// What can be said of all records in a line.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Summary {
+pub(crate) struct Summary {
     records: i64,
     errors: i64,
     services: BTreeMap<String, i64>,
@@ -93,7 +93,7 @@ pub(super) struct Summary {
 }
 
 impl Summary {
-    pub(super) fn add(&mut self, record: &LogRecord<'_>) {
+    pub(crate) fn add(&mut self, record: &LogRecord<'_>) {
         self.add_count(record.service(), record.severity.level(), 1);
         self.add_time(record.time);
     }
@@ -137,7 +137,7 @@ impl Summary {
     }
 
     /// Services by the number of their records.
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let mut services: Vec<_> = self.services.iter().collect();
         services.sort_by_key(|&(_, &count)| -count);
         let services: Vec<Value> = services
@@ -156,7 +156,7 @@ impl Summary {
 }
 
 /// Milliseconds from one time to another, exact to the nanosecond while they are less than a few months.
-pub(super) fn millis(from: Timestamp, to: Timestamp) -> f64 {
+pub(crate) fn millis(from: Timestamp, to: Timestamp) -> f64 {
     let nanos = i128::from(to.nanos()) - i128::from(from.nanos());
     nanos as f64 / 1e6
 }

@@ -9,9 +9,9 @@ use arrow::array::RecordBatch;
 use axum::body::Bytes;
 use millpond_query::{Cursor, Filter};
 use millpond_record::LogRecord;
-use millpond_store::{Matcher, QueryError, records};
+use millpond_store::{Matcher, Project, QueryError, records};
 
-use super::form::Form;
+use super::form::{Form, Shown};
 use crate::logs::write_record;
 
 /// Records of one project in the order in which they were stored; at least one.
@@ -23,7 +23,7 @@ pub(super) struct Batch {
 
 #[derive(Debug)]
 struct Shared {
-    id: u64,
+    cursor: Cursor,
     record: LogRecord<'static>,
     /// Where its JSON ends.
     end: usize,
@@ -49,12 +49,12 @@ impl Batch {
     fn push(&mut self, cursor: Cursor, record: LogRecord<'_>) {
         write_record(&mut self.json, cursor, &record);
         let record = record.into_owned();
-        self.records.push(Shared { id: cursor.sequence, record, end: self.json.len() });
+        self.records.push(Shared { cursor, record, end: self.json.len() });
     }
 
     /// Id of its last record.
     pub(super) fn last_id(&self) -> u64 {
-        self.records.last().map_or(0, |last| last.id)
+        self.records.last().map_or(0, |last| last.cursor.sequence)
     }
 
     /// Its JSON, in bytes.
@@ -68,13 +68,14 @@ impl Batch {
     }
 
     /// The records that pass.
-    fn select(&self, matcher: &Matcher, form: Form) -> Selection {
+    fn select(&self, matcher: &Matcher, form: Form, project: &str) -> Selection {
         let mut selection = Writer::default();
         let mut start = 0;
-        for Shared { id, record, end } in &self.records {
+        for Shared { cursor, record, end } in &self.records {
             if matcher.selects(record) {
                 let json = self.json.get(start..*end).unwrap_or_default();
-                selection.push(*id, |out| form.record(out, *id, json));
+                let shown = Shown { cursor: *cursor, record, json, project };
+                selection.push(cursor.sequence, |out| form.record(out, &shown));
             }
             start = *end;
         }
@@ -87,21 +88,22 @@ impl Batch {
 pub(super) struct Selector {
     pub(super) filter: Filter,
     pub(super) form: Form,
+    project: Project,
     matcher: Matcher,
     /// What it selected of the newest batch that it was asked about, by the batch's last id.
     newest: Mutex<Option<(u64, Arc<Selection>)>>,
 }
 
 impl Selector {
-    pub(super) fn new(filter: Filter, form: Form) -> Result<Self, QueryError> {
+    pub(super) fn new(filter: Filter, form: Form, project: Project) -> Result<Self, QueryError> {
         let matcher = Matcher::new(&filter)?;
-        Ok(Self { filter, form, matcher, newest: Mutex::default() })
+        Ok(Self { filter, form, project, matcher, newest: Mutex::default() })
     }
 
     /// What of a batch passes. Tails that walk side by side have it made once.
     pub(super) fn select(self: &Arc<Self>, batch: &Batch) -> Arc<Selection> {
         if Arc::strong_count(self) == 1 {
-            return Arc::new(batch.select(&self.matcher, self.form));
+            return Arc::new(batch.select(&self.matcher, self.form, self.project.as_str()));
         }
         // The others wait here for what they are about to ask for themselves.
         let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
@@ -109,12 +111,13 @@ impl Selector {
             Some((id, selection)) if *id == batch.last_id() => return Arc::clone(selection),
             Some((id, _)) if *id > batch.last_id() => drop(newest),
             _ => {
-                let selection = Arc::new(batch.select(&self.matcher, self.form));
+                let selection =
+                    Arc::new(batch.select(&self.matcher, self.form, self.project.as_str()));
                 *newest = Some((batch.last_id(), Arc::clone(&selection)));
                 return selection;
             }
         }
-        Arc::new(batch.select(&self.matcher, self.form))
+        Arc::new(batch.select(&self.matcher, self.form, self.project.as_str()))
     }
 
     /// Rows that passed the filter already.
@@ -124,7 +127,9 @@ impl Selector {
         for (cursor, record) in records(rows) {
             json.clear();
             write_record(&mut json, cursor, &record);
-            selection.push(cursor.sequence, |out| self.form.record(out, cursor.sequence, &json));
+            let project = self.project.as_str();
+            let shown = Shown { cursor, record: &record, json: &json, project };
+            selection.push(cursor.sequence, |out| self.form.record(out, &shown));
         }
         selection.finish()
     }

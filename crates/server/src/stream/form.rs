@@ -1,14 +1,30 @@
 //! What a tail says, as text: server-sent events or the messages of a WebSocket. Pure.
 
-use millpond_record::json::{write_string, write_u64};
+use millpond_protocols::logtide;
+use millpond_query::Cursor;
+use millpond_record::{
+    LogRecord,
+    json::{write_string, write_u64},
+};
 
 /// How a connection takes what a tail says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     /// Server-sent events.
     Events,
     /// JSON, one object a message.
     Messages,
+    /// Server-sent events as LogTide has them.
+    LogTide,
+}
+
+/// A record that is to be shown.
+pub(super) struct Shown<'a> {
+    pub(super) cursor: Cursor,
+    pub(super) record: &'a LogRecord<'a>,
+    /// It and its id in our own words.
+    pub(super) json: &'a str,
+    pub(super) project: &'a str,
 }
 
 /// Records that a tail will not show, by their ids, first and last included.
@@ -20,14 +36,13 @@ pub(super) struct Missed {
 
 impl Form {
     /// Writes a record with its id.
-    pub(super) fn record(self, out: &mut String, id: u64, json: &str) {
+    pub(super) fn record(self, out: &mut String, shown: &Shown<'_>) {
+        let (id, json) = (shown.cursor.sequence, shown.json);
         match self {
-            Self::Events => {
-                out.push_str("id: ");
-                write_u64(out, id);
-                out.push_str("\ndata: ");
-                out.push_str(json);
-                out.push_str("\n\n");
+            Self::Events => event(out, id, json),
+            Self::LogTide => {
+                let id_text = shown.cursor.to_string();
+                event(out, id, &logtide::event(&id_text, shown.project, shown.record));
             }
             Self::Messages => {
                 out.push_str("{\"type\":\"record\",\"id\":");
@@ -42,7 +57,7 @@ impl Form {
     /// How far the tail is, so that a client that was shown nothing yet can resume too.
     pub(super) fn alive(self, id: u64, comment: &str) -> String {
         match self {
-            Self::Events => format!("id: {id}\n: {comment}\n\n"),
+            Self::Events | Self::LogTide => format!("id: {id}\n: {comment}\n\n"),
             Self::Messages => format!("{{\"type\":\"heartbeat\",\"id\":{id}}}"),
         }
     }
@@ -53,9 +68,19 @@ impl Form {
         let members = format!("\"from_id\":{from_id},\"to_id\":{to_id},\"records\":{records}}}");
         match self {
             Self::Events => format!("id: {to_id}\nevent: missed\ndata: {{{members}\n\n"),
+            // Its clients take the data of every event for a record.
+            Self::LogTide => format!("id: {to_id}\n: missed {records} records\n\n"),
             Self::Messages => format!("{{\"type\":\"missed\",{members}"),
         }
     }
+}
+
+fn event(out: &mut String, id: u64, data: &str) {
+    out.push_str("id: ");
+    write_u64(out, id);
+    out.push_str("\ndata: ");
+    out.push_str(data);
+    out.push_str("\n\n");
 }
 
 /// Why a WebSocket ends, as its last message.

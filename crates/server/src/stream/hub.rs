@@ -129,6 +129,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// What all tails of a project share.
 #[derive(Debug)]
 pub(super) struct Hub {
+    project: Project,
     shared: Arc<Shared>,
     selectors: Mutex<Vec<Weak<Selector>>>,
     _reading: Abort<()>,
@@ -148,9 +149,10 @@ impl Hub {
             ring: Mutex::new(Ring::new(newest, bounds.ring_bytes_max)),
             reached: watch::Sender::new(newest),
         });
-        let reading = Reader { store, project, bounds, shared: Arc::clone(&shared) }.run();
-        let reading = Abort(tokio::spawn(reading));
-        Self { shared, selectors: Mutex::default(), _reading: reading }
+        let reader =
+            Reader { store, project: project.clone(), bounds, shared: Arc::clone(&shared) };
+        let reading = Abort(tokio::spawn(reader.run()));
+        Self { project, shared, selectors: Mutex::default(), _reading: reading }
     }
 
     /// Tells, each time that it changes, up to which id there is something to find.
@@ -170,7 +172,7 @@ impl Hub {
         if let Some(same) = live.find(|live| live.form == form && live.filter == filter) {
             return Ok(same);
         }
-        let selector = Arc::new(Selector::new(filter, form)?);
+        let selector = Arc::new(Selector::new(filter, form, self.project.clone())?);
         selectors.push(Arc::downgrade(&selector));
         Ok(selector)
     }

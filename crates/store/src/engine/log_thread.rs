@@ -55,21 +55,19 @@ impl Shared {
             })
             .collect();
         let written = if fresh.is_empty() { Ok(()) } else { self.write(&frames, sequence) };
-        let result = match written {
-            Ok(()) => {
-                self.publish(&fresh);
-                Ok(Appended { duplicate: false })
-            }
-            Err(error) => Err(error),
-        };
-        for (_, commit) in fresh {
+        if written.is_ok() {
+            self.publish(&fresh);
+        }
+        for (first, commit) in fresh {
+            let appended = Appended { duplicate: false, first_sequence: Some(first) };
             // Whoever asked may be gone; the batch is stored all the same.
-            let _ = commit.reply.send(result.clone());
+            let _ = commit.reply.send(written.clone().map(|()| appended));
         }
         for (commit, stored_before) in duplicates {
             // The twin of a batch of this group shares its fate.
-            let answer = if stored_before { Ok(()) } else { result.clone().map(|_| ()) };
-            let _ = commit.reply.send(answer.map(|()| Appended { duplicate: true }));
+            let answer = if stored_before { Ok(()) } else { written.clone() };
+            let appended = Appended { duplicate: true, first_sequence: None };
+            let _ = commit.reply.send(answer.map(|()| appended));
         }
     }
 

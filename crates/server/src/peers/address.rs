@@ -1,0 +1,104 @@
+//! Which system a request means, where the path alone does not tell. Pure.
+//!
+//! LogTide's routes for reading have the paths of ours. An address with [`LOGTIDE`] in front always means LogTide; one
+//! without does if the request has what only LogTide's clients send.
+
+use axum::http::{Method, Request, Uri, header::CONTENT_TYPE, uri::PathAndQuery};
+
+/// What stands in front of LogTide's paths.
+pub(super) const LOGTIDE: &str = "/logtide";
+
+/// Paths of LogTide that are also ours, or begin like that.
+const SHARED: [&str; 2] = ["/api/v1/logs", "/api/v1/logs/"];
+
+/// Parameters that LogTide has and we have not.
+const LOGTIDE_PARAMETERS: [&str; 9] = [
+    "projectId",
+    "traceId",
+    "sessionId",
+    "hostname",
+    "searchMode",
+    "metadata_filters",
+    "service[]",
+    "level[]",
+    "hostname[]",
+];
+
+/// Gives a request for LogTide's routes the address that only they have.
+pub(crate) fn told_apart<B>(mut request: Request<B>) -> Request<B> {
+    if is_logtides(&request)
+        && let Ok(path_and_query) = format!("{LOGTIDE}{}", request.uri()).parse::<PathAndQuery>()
+    {
+        let mut parts = request.uri().clone().into_parts();
+        parts.path_and_query = Some(path_and_query);
+        if let Ok(uri) = Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+    }
+    request
+}
+
+/// Whether it is a LogTide client that asks, on a path that is ours as well. Its SDKs declare a JSON body on every
+/// request, also where there is none.
+fn is_logtides<B>(request: &Request<B>) -> bool {
+    let path = request.uri().path();
+    let [logs, below] = SHARED;
+    if request.method() != Method::GET || !(path == logs || path.starts_with(below)) {
+        return false;
+    }
+    let declares_json = request.headers().get(CONTENT_TYPE).is_some_and(|value| {
+        value.to_str().is_ok_and(|value| value.trim().starts_with("application/json"))
+    });
+    declares_json || has_logtides_parameter(request.uri().query().unwrap_or_default())
+}
+
+fn has_logtides_parameter(query: &str) -> bool {
+    let pairs: Vec<(String, String)> = serde_html_form::from_str(query).unwrap_or_default();
+    pairs.iter().any(|(name, _)| LOGTIDE_PARAMETERS.contains(&name.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routed(method: &str, uri: &str, content_type: Option<&str>) -> String {
+        let mut request = Request::builder().method(method).uri(uri);
+        if let Some(content_type) = content_type {
+            request = request.header(CONTENT_TYPE, content_type);
+        }
+        told_apart(request.body(()).unwrap()).uri().to_string()
+    }
+
+    #[test]
+    fn what_only_logtide_sends_leads_to_logtides_routes() {
+        let json = Some("application/json");
+        assert_eq!(routed("GET", "/api/v1/logs?limit=5", json), "/logtide/api/v1/logs?limit=5");
+        assert_eq!(
+            routed("GET", "/api/v1/logs/trace/a%2Fb", json),
+            "/logtide/api/v1/logs/trace/a%2Fb"
+        );
+        assert_eq!(
+            routed("GET", "/api/v1/logs?q=a&traceId=t", None),
+            "/logtide/api/v1/logs?q=a&traceId=t"
+        );
+        assert_eq!(
+            routed("GET", "/api/v1/logs?service%5B%5D=a", None),
+            "/logtide/api/v1/logs?service%5B%5D=a"
+        );
+    }
+
+    #[test]
+    fn everything_else_stays_where_it_is() {
+        let json = Some("application/json");
+        for (method, uri, content_type) in [
+            ("GET", "/api/v1/logs?limit=5&q=traceId%3D7", None),
+            ("GET", "/api/v1/logsmore", json),
+            ("POST", "/api/v1/query", json),
+            ("POST", "/api/v1/ingest", json),
+            ("GET", "/logtide/api/v1/logs", json),
+            ("GET", "/api/v1/logs", Some("text/plain")),
+        ] {
+            assert_eq!(routed(method, uri, content_type), uri);
+        }
+    }
+}
