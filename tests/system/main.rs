@@ -24,6 +24,7 @@ mod fixture;
 mod full_disk;
 mod hostile;
 mod ingest;
+mod logtide;
 mod memory;
 mod openapi;
 mod pipes;

@@ -27,6 +27,13 @@ fn every_documented_route_is_there_and_takes_what_is_documented() -> Result<()> 
     let mut checked = 0;
     for (path, operations) in document["paths"].as_object().context("no paths")? {
         for (method, operation) in operations.as_object().context("no operations")? {
+            if operation["tags"] != serde_json::json!(["Millpond"]) {
+                // What another system's routes take is documented there.
+                let reply = fixture.api.bare(&method.to_uppercase(), path, &[])?;
+                assert_ne!(reply.status, 405, "{method} {path}");
+                assert!(!reply.text.contains("there is no route"), "{method} {path}");
+                continue;
+            }
             let asked = path.replace(['{', '}'], "") + "?no_such_parameter=1";
             let key = [("X-API-Key", fixture.api.key())];
             let reply = fixture.api.bare(&method.to_uppercase(), &asked, &key)?;

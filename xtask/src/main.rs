@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program that talks to a person")]
 
 mod bench;
+mod compat;
 mod demo;
 mod interrupt;
 mod layers;

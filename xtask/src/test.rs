@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::{
-    layers, python,
+    compat, layers, python,
     steps::{self, Step},
     workspace::{self, cargo, perform},
 };
@@ -26,6 +26,7 @@ const STEPS: &[Step] = &[
     Step { name: "layers", title: "Dependencies point down", needs: &[], run: layers::check },
     Step { name: "deny", title: "Licences, bans, sources", needs: &[], run: deny },
     Step { name: "python", title: "Python package", needs: &["build"], run: python::check },
+    Step { name: "compat", title: "Drop-ins", needs: &["build", "python"], run: compat::check },
     Step { name: "system", title: "Whole system", needs: &["build"], run: system },
     Step { name: "demo", title: "Demo", needs: &["build", "python"], run: demo },
 ];

@@ -59,7 +59,12 @@ impl Options {
 
     /// # Errors
     /// The endpoint, the DSN or the proxy is no address, the key is no header value, or there are no certificates.
-    pub(crate) fn resolve(self) -> Result<Address, BuildError> {
+    pub(crate) fn resolve(self, foreign: Option<&Uri>) -> Result<Address, BuildError> {
+        if let Some(url) = foreign {
+            let (url, proxy) = (url.to_string(), proxy(&self.proxy, &url.to_string())?);
+            let ca_certificates = ca_certificates(self.ca)?;
+            return Ok(Address { url, api_key: None, proxy, ca_certificates });
+        }
         let dsn = self.dsn.as_deref().map(|dsn| Dsn::parse(dsn).ok_or(BuildError::Dsn));
         let (dsn_endpoint, dsn_key) =
             dsn.transpose()?.map(|dsn| (dsn.endpoint, dsn.api_key)).unzip();
@@ -128,7 +133,7 @@ impl Builder {
 }
 
 /// The endpoint without what stands in front of a host: a DSN in the wrong place.
-fn without_key(endpoint: &str) -> String {
+pub(crate) fn without_key(endpoint: &str) -> String {
     match endpoint.rsplit_once('@') {
         Some((_, host)) => format!("…@{host}"),
         None => endpoint.to_owned(),
@@ -137,11 +142,17 @@ fn without_key(endpoint: &str) -> String {
 
 fn ingest_url(endpoint: &str) -> Option<String> {
     let base = endpoint.trim().trim_end_matches('/');
-    let url: Uri = format!("{base}{INGEST_PATH}").parse().ok()?;
+    let url = foreign(&format!("{base}{INGEST_PATH}"))?;
+    url.query().is_none().then(|| url.to_string())
+}
+
+/// The address of any resource of a server, with a query or without.
+pub(crate) fn foreign(url: &str) -> Option<Uri> {
+    let url: Uri = url.parse().ok()?;
     let known = matches!(url.scheme_str(), Some("http" | "https"));
     // A key in front of the host would be shown wherever the endpoint is; that is what a DSN is for.
     let is_bare = url.authority().is_some_and(|authority| !authority.as_str().contains('@'));
-    (known && is_bare && has_host(&url) && url.query().is_none()).then(|| url.to_string())
+    (known && is_bare && has_host(&url)).then_some(url)
 }
 
 /// Whether there is a host, and a port behind it or none. `Uri` takes any number for a port.

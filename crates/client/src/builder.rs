@@ -5,8 +5,9 @@ use std::{env, path::PathBuf, str::FromStr};
 use millpond_record::{Level, TextAttribute, UNKNOWN_SERVICE};
 
 use crate::{
-    Client, address, console, console::Printer, content, content::Policy, context::ContextSettings,
-    delivery, engine::Settings, line::Prefix, pipeline, pipeline::Pipeline, read::Reader,
+    Client, Compression, Envelope, Shipper, address, console, console::Printer, content,
+    content::Policy, context::ContextSettings, delivery, engine::Settings, line::Prefix, pipeline,
+    pipeline::Pipeline, read::Reader,
 };
 
 mod error;
@@ -127,6 +128,10 @@ impl Builder {
     /// the path of the spool is empty, a limit or a rate is out of its range, or a variable of the environment says
     /// something wrong.
     pub fn build(self) -> Result<Client, BuildError> {
+        self.build_with(None)
+    }
+
+    fn build_with(self, envelope: Option<Envelope>) -> Result<Client, BuildError> {
         if let Some(error) = self.wrong_variable {
             return Err(error);
         }
@@ -143,8 +148,10 @@ impl Builder {
             .filter_map(|(attribute, text)| Some((attribute, text?))),
         );
         let policy = Policy::new(&self.content)?;
+        let envelope = envelope.map(Envelope::seal).transpose()?;
         let settings = Settings {
-            address: self.address.resolve()?,
+            address: self.address.resolve(envelope.as_ref().map(|envelope| &envelope.url))?,
+            envelope,
             delivery: self.delivery,
             prefix,
             context: self.context,
@@ -154,6 +161,22 @@ impl Builder {
             printer: Printer::new(self.local),
         };
         Ok(Client::new(settings, self.min_level))
+    }
+
+    /// What delivers entries of any form to any server. What concerns records, the endpoint and the key doesn't matter.
+    /// Nothing is compressed unless [`Self::compression`] was called: not every server knows how to read it.
+    ///
+    /// # Errors
+    /// As [`Self::build`], and if the envelope has an address that is none or a header that can't be sent.
+    pub fn build_shipper(mut self, envelope: Envelope) -> Result<Shipper, BuildError> {
+        self.delivery.loss_reports = false;
+        // Whoever shares the directory must not deliver what is meant for another server.
+        let spool = self.delivery.spool_directory.as_mut();
+        if let Some(path) = spool.filter(|path| !path.as_os_str().is_empty()) {
+            path.push(envelope.name());
+        }
+        self.delivery.compression.get_or_insert(Compression::None);
+        Ok(Shipper::new(self.build_with(Some(envelope))?))
     }
 
     /// For programs that only read. What concerns sending alone doesn't matter.

@@ -53,17 +53,21 @@ pub struct FlushOutcome {
     pub left: u64,
     /// How many of them are in the spool: the next start delivers them.
     pub spooled: u64,
+    /// Whether nothing can come of more waiting for now, or something was given up: see
+    /// [`Shipper::flush`](crate::Shipper::flush). Never for a [`Client`].
+    pub in_vain: bool,
 }
 
 impl FlushOutcome {
     fn new(left: u64, engine: &Engine) -> Self {
-        Self { left, spooled: engine.queue.counters().spooled.min(left) }
+        let spooled = engine.queue.counters().spooled.min(left);
+        Self { left, spooled, in_vain: false }
     }
 
-    /// Whether nothing is left.
+    /// Whether nothing is left, and nothing of it was given up while this waited.
     #[must_use]
     pub fn is_complete(self) -> bool {
-        self.left == 0
+        self.left == 0 && !self.in_vain
     }
 
     /// How many records are lost if the process ends now.
@@ -332,6 +336,35 @@ impl Client {
         self.waited(|engine| engine.flushed(engine.queue.flush_while(timeout, interval, goes_on)))
     }
 
+    /// As [`Self::flush_while`], but no longer than something may come of it.
+    pub(crate) fn flush_hopefully(
+        &self,
+        timeout: Duration,
+        interval: Duration,
+        goes_on: impl FnMut() -> bool,
+    ) -> FlushOutcome {
+        let mut in_vain = false;
+        let outcome = self.waited(|engine| {
+            let flushed = engine.queue.flush_hopefully(timeout, interval, goes_on);
+            in_vain = flushed.in_vain;
+            engine.flushed(flushed.left)
+        });
+        FlushOutcome { in_vain, ..outcome }
+    }
+
+    /// What a flush would leave that ends at once. Nothing is asked for.
+    pub(crate) fn unsettled(&self) -> FlushOutcome {
+        self.waited(|engine| {
+            let counters = engine.queue.counters();
+            counters.queued + counters.spooled
+        })
+    }
+
+    /// Queues an entry in the form of a server other than ours; whether it was.
+    pub(crate) fn ship(&self, entry: &[u8]) -> bool {
+        self.engine().ship(entry)
+    }
+
     /// Flushes when the guard is dropped: for a function whose process is frozen as soon as it has returned (AWS
     /// Lambda, Cloud Run), where what the sender would send later waits until somebody calls again.
     ///
@@ -390,6 +423,10 @@ impl Client {
     #[must_use]
     pub fn reader(&self) -> Reader {
         Reader::new(Arc::clone(&self.shared.settings))
+    }
+
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.shared.settings)
     }
 
     /// The account of this process so far.

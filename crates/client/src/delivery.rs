@@ -19,7 +19,8 @@ use crate::{BuildError, Builder, limits};
 /// What the builder was told.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
-    pub(crate) compression: Compression,
+    /// The default depends on whom it is for.
+    pub(crate) compression: Option<Compression>,
     pub(crate) overflow: Overflow,
     pub(crate) limits: Limits,
     pub(crate) due: Due,
@@ -40,7 +41,7 @@ pub(crate) struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            compression: Compression::default(),
+            compression: None,
             overflow: Overflow::default(),
             limits: Limits {
                 bytes_max: limits::QUEUE_BYTES_MAX,
@@ -95,7 +96,7 @@ impl Options {
 impl Builder {
     /// How batches are compressed. When the server refuses one, the next simpler is used.
     pub fn compression(mut self, compression: Compression) -> Self {
-        self.delivery.compression = compression;
+        self.delivery.compression = Some(compression);
         self
     }
 

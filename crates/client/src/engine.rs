@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use millpond_queue::{DropReason, Queue};
+use millpond_queue::{DropReason, Pushed, Queue};
 use once_cell::race::OnceBox;
 
 use crate::{
@@ -24,9 +24,10 @@ use crate::{
     delivery::loss::{LossReport, LossReports},
     delivery::sender::Sender,
     delivery::supply::Spooling,
-    diagnostics::own_this_thread,
+    diagnostics::{is_own_thread, own_this_thread},
+    envelope::Sealed,
     fork,
-    limits::SPOOL_GRACE,
+    limits::{RECORD_BYTES_MAX, SPOOL_GRACE},
     line::Prefix,
     metrics::Tally,
     pipeline::Pipeline,
@@ -40,6 +41,8 @@ pub(crate) const START_ATTEMPT_INTERVAL: u32 = 64;
 #[derive(Debug)]
 pub(crate) struct Settings {
     pub(crate) address: Address,
+    /// For a server other than Millpond's.
+    pub(crate) envelope: Option<Sealed>,
     pub(crate) delivery: delivery::Options,
     pub(crate) prefix: Prefix,
     pub(crate) context: ContextSettings,
@@ -98,6 +101,22 @@ impl Engine {
             self.queue.refuse(DropReason::TooLarge);
         }
         self.start_once();
+    }
+
+    /// Queues an entry in the form of a server other than ours; whether it was.
+    pub(crate) fn ship(self: &Arc<Self>, entry: &[u8]) -> bool {
+        if self.settings.mode != Mode::Normal {
+            Tally::add(&self.tally.filtered, 1);
+            return true;
+        }
+        let pushed = match entry.len() {
+            0 | RECORD_BYTES_MAX.. => self.queue.refuse(DropReason::TooLarge),
+            // The sender can't wait for itself.
+            _ if is_own_thread() => self.queue.push_at_once(&[entry, b"\n"]),
+            _ => self.queue.push(&[entry, b"\n"]),
+        };
+        self.start_once();
+        pushed == Pushed::Queued
     }
 
     /// What a flush left, passed on. If that is nothing, the process may end at once and nobody will come back to the

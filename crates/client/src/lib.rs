@@ -13,6 +13,7 @@ mod delivery;
 mod diagnostics;
 mod draft;
 mod engine;
+mod envelope;
 mod event;
 mod exception;
 mod fork;
@@ -26,6 +27,7 @@ pub mod panics;
 mod pipeline;
 mod random;
 pub mod read;
+mod shipper;
 #[cfg(unix)]
 mod signals;
 mod stream;
@@ -44,6 +46,7 @@ pub use context::trace::{SpanId, TraceContext, TraceId};
 pub use delivery::breaker::BreakerState;
 pub use diagnostics::is_own_thread;
 pub use draft::{Decision, Draft};
+pub use envelope::{Envelope, Failure};
 pub use event::Event;
 pub use line::LineWriter;
 pub use metrics::Metrics;
@@ -52,6 +55,7 @@ pub use millpond_record::{
     Level, Severity, TextAttribute, Timestamp, TimestampError, UnknownLevel,
 };
 pub use millpond_wire::{Compression, UnknownCompression};
+pub use shipper::Shipper;
 #[cfg(unix)]
 pub use signals::close_on_termination;
 pub use value::{

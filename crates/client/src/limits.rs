@@ -89,6 +89,9 @@ pub const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
 /// How much of an answer is read. A receipt with its 100 rejections takes 20 KiB.
 pub const ANSWER_BYTES_MAX: u64 = 1 << 20;
 
+/// How much of an answer's body a [`Failure`](crate::Failure) shows.
+pub const FAILURE_BODY_BYTES_MAX: usize = 4 << 10;
+
 /// How long the last handle of a client waits for what is queued when it is dropped, by default.
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 

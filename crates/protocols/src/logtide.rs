@@ -73,15 +73,18 @@ pub fn attribute_in_metadata(name: &str) -> Option<TextAttribute> {
 
 fn metadata(record: &LogRecord<'_>) -> String {
     let mut metadata = ObjectBuilder::default();
+    // What was sent under one of our names counts.
+    let sent: Vec<_> = record.fields.members().collect();
+    let is_free = |name: &str| sent.iter().all(|(key, _)| key != name);
     for (attribute, name) in AMONG_METADATA {
-        if let Some(text) = record.text(attribute) {
+        if let Some(text) = record.text(attribute).filter(|_| is_free(name)) {
             metadata.string(name, text);
         }
     }
-    if let Some(step) = record.step_index {
+    if let Some(step) = record.step_index.filter(|_| is_free("step_index")) {
         metadata.key("step_index").push_str(&step.to_string());
     }
-    if !record.tags.is_empty() {
+    if !record.tags.is_empty() && is_free("tags") {
         let tags = metadata.key("tags");
         for (place, tag) in record.tags.iter().enumerate() {
             tags.push(if place == 0 { '[' } else { ',' });
@@ -89,12 +92,11 @@ fn metadata(record: &LogRecord<'_>) -> String {
         }
         tags.push(']');
     }
-    if let Some(exception) = &record.exception {
+    if let Some(exception) = record.exception.as_ref().filter(|_| is_free("exception")) {
         metadata.key("exception").push_str(exception.as_str());
     }
-    // What was sent under one of these names counts.
-    for (key, value) in record.fields.members() {
-        metadata.key(&key).push_str(value);
+    for (key, value) in &sent {
+        metadata.key(key).push_str(value);
     }
     metadata.finish().as_str().to_owned()
 }
@@ -136,7 +138,7 @@ mod tests {
             shown(sent),
             concat!(
                 r#"{"id":"1","time":"1970-01-01T00:00:00.000000Z","projectId":"shop","service":"unknown_service","#,
-                r#""level":"debug","message":"m","metadata":{"hostname":"a1","user_id":7,"step_index":2,"tags":["x","y"]}}"#
+                r#""level":"debug","message":"m","metadata":{"hostname":"a1","step_index":2,"tags":["x","y"],"user_id":7}}"#
             )
         );
     }

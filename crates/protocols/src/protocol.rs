@@ -2,6 +2,8 @@
 
 use millpond_wire::Format;
 
+use crate::otlp;
+
 /// How a body is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
@@ -15,11 +17,13 @@ pub enum Protocol {
     Streamlogia,
     /// The records of Streamlogia's collectors.
     StreamlogiaBulk,
+    /// OpenTelemetry's.
+    Otlp(otlp::Encoding),
 }
 
 impl Protocol {
     /// All ways.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Format(Format::Json),
         Self::Format(Format::Jsonl),
         Self::Format(Format::Syslog),
@@ -35,16 +39,19 @@ impl Protocol {
         Self::LogiScout,
         Self::Streamlogia,
         Self::StreamlogiaBulk,
+        Self::Otlp(otlp::Encoding::Protobuf),
+        Self::Otlp(otlp::Encoding::Json),
     ];
 
-    /// Whether entries are JSON objects.
+    /// Whether this byte may end, or begin, what becomes a value of its own in memory: none does without one of these.
     #[must_use]
-    pub fn is_json(self) -> bool {
+    pub fn counts(self, byte: u8) -> bool {
         match self {
-            Self::Format(format) | Self::Timberlogs(format) => {
-                matches!(format, Format::Json | Format::Jsonl | Format::Obl)
-            }
-            Self::LogiScout | Self::Streamlogia | Self::StreamlogiaBulk => true,
+            Self::Format(Format::Syslog | Format::Text | Format::Csv)
+            | Self::Timberlogs(Format::Syslog | Format::Text | Format::Csv) => byte == b'\n',
+            // The keys of messages within messages: fields 1, 2, 5 and 6.
+            Self::Otlp(otlp::Encoding::Protobuf) => matches!(byte, 0x0a | 0x12 | 0x2a | 0x32),
+            _ => byte == b'}',
         }
     }
 

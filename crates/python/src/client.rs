@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use millpond::{FlushOutcome, Level, LineWriter, Severity};
+use millpond::{BreakerState, FlushOutcome, Level, LineWriter, Metrics, Severity};
 use pyo3::{
     exceptions::{PyConnectionError, PyValueError},
     prelude::*,
@@ -117,7 +117,9 @@ impl Client {
     /// Waits until everything logged so far is delivered: how many records are left, and how many of these are on
     /// disk. Signals are heard meanwhile.
     fn flush(&self, py: Python<'_>, timeout_s: f64) -> PyResult<(u64, u64)> {
-        wait(py, timeout_s, |timeout, hear| self.client.flush_while(timeout, SIGNAL_INTERVAL, hear))
+        counts(wait(py, timeout_s, |timeout, hear| {
+            self.client.flush_while(timeout, SIGNAL_INTERVAL, hear)
+        }))
     }
 
     /// Reads from the same server with the same key.
@@ -128,50 +130,22 @@ impl Client {
     /// Waits until everything logged so far is on disk or delivered: how many records are neither, and how many are
     /// in the spool.
     fn persist(&self, py: Python<'_>, timeout_s: f64) -> PyResult<(u64, u64)> {
-        wait(py, timeout_s, |timeout, hear| {
+        counts(wait(py, timeout_s, |timeout, hear| {
             self.client.persist_while(timeout, SIGNAL_INTERVAL, hear)
-        })
+        }))
     }
 
     /// Stops, after a flush: as `flush`.
     fn close(&self, py: Python<'_>, timeout_s: f64) -> PyResult<(u64, u64)> {
-        wait(py, timeout_s, |timeout, hear| self.client.close_while(timeout, SIGNAL_INTERVAL, hear))
+        counts(wait(py, timeout_s, |timeout, hear| {
+            self.client.close_while(timeout, SIGNAL_INTERVAL, hear)
+        }))
     }
 
     /// The account: `accepted = delivered + queued + spooled + sum(dropped)`.
     fn metrics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let metrics = self.client.metrics();
-        let dropped = PyDict::new(py);
-        for (reason, count) in metrics.dropped.iter() {
-            dropped.set_item(reason.name(), count)?;
-        }
         let nested = self.nested.load(Ordering::Relaxed);
-        dropped.set_item("nested", nested)?;
-        let account = PyDict::new(py);
-        for (name, count) in [
-            ("accepted", metrics.accepted + nested),
-            ("recovered", metrics.recovered),
-            ("delivered", metrics.delivered),
-            ("queued", metrics.queued),
-            ("queued_bytes", metrics.queued_bytes as u64),
-            ("spooled", metrics.spooled),
-            ("filtered", metrics.filtered),
-            ("redacted", metrics.redacted),
-            ("truncated", metrics.truncated),
-            ("hook_failures", metrics.hook_failures),
-            ("batches", metrics.batches),
-            ("retries", metrics.retries),
-            ("errors", metrics.errors),
-            ("sent_bytes", metrics.sent_bytes),
-            ("encoded_bytes", metrics.encoded_bytes),
-            ("breaker_trips", metrics.breaker_trips),
-        ] {
-            account.set_item(name, count)?;
-        }
-        account.set_item("latency_ms_mean", metrics.latency_mean.as_secs_f64() * 1e3)?;
-        account.set_item("breaker", self.client.breaker_state().name())?;
-        account.set_item("dropped", dropped)?;
-        Ok(account)
+        account(py, &self.client.metrics(), self.client.breaker_state(), nested)
     }
 
     /// Counts anew from now on.
@@ -237,13 +211,56 @@ impl Drop for Client {
     }
 }
 
-/// Waits without the interpreter, and hears signals meanwhile: how many records are left, and how many of these are on
-/// disk.
-fn wait(
+/// An account as a dict; so many records were left out besides because they were nested too deep.
+pub(crate) fn account<'py>(
+    py: Python<'py>,
+    metrics: &Metrics,
+    breaker: BreakerState,
+    nested: u64,
+) -> PyResult<Bound<'py, PyDict>> {
+    let dropped = PyDict::new(py);
+    for (reason, count) in metrics.dropped.iter() {
+        dropped.set_item(reason.name(), count)?;
+    }
+    dropped.set_item("nested", nested)?;
+    let account = PyDict::new(py);
+    for (name, count) in [
+        ("accepted", metrics.accepted + nested),
+        ("recovered", metrics.recovered),
+        ("delivered", metrics.delivered),
+        ("queued", metrics.queued),
+        ("queued_bytes", metrics.queued_bytes as u64),
+        ("spooled", metrics.spooled),
+        ("filtered", metrics.filtered),
+        ("redacted", metrics.redacted),
+        ("truncated", metrics.truncated),
+        ("hook_failures", metrics.hook_failures),
+        ("batches", metrics.batches),
+        ("retries", metrics.retries),
+        ("errors", metrics.errors),
+        ("sent_bytes", metrics.sent_bytes),
+        ("encoded_bytes", metrics.encoded_bytes),
+        ("breaker_trips", metrics.breaker_trips),
+    ] {
+        account.set_item(name, count)?;
+    }
+    account.set_item("latency_ms_mean", metrics.latency_mean.as_secs_f64() * 1e3)?;
+    account.set_item("breaker", breaker.name())?;
+    account.set_item("dropped", dropped)?;
+    Ok(account)
+}
+
+/// How many records are left, and how many of these are on disk.
+fn counts(outcome: PyResult<FlushOutcome>) -> PyResult<(u64, u64)> {
+    outcome.map(|outcome| (outcome.left, outcome.spooled))
+}
+
+/// Waits without the interpreter, and hears signals meanwhile.
+pub(crate) fn wait(
     py: Python<'_>,
     timeout_s: f64,
     wait: impl FnOnce(Duration, &mut dyn FnMut() -> bool) -> FlushOutcome + Send,
-) -> PyResult<(u64, u64)> {
+) -> PyResult<FlushOutcome> {
     let timeout = duration(timeout_s)?;
     let mut interrupted = Ok(());
     let outcome = py.detach(|| {
@@ -252,7 +269,7 @@ fn wait(
             interrupted.is_ok()
         })
     });
-    interrupted.map(|()| (outcome.left, outcome.spooled))
+    interrupted.map(|()| outcome)
 }
 
 /// The severity of this number; that of `info` for what is none.
@@ -266,13 +283,13 @@ thread_local! {
 
 /// A log call of this thread that has not returned. A value that logs from its `__str__` what again holds such a
 /// value would never end; the innermost call is left out.
-struct Nested {
+pub(crate) struct Nested {
     /// For the outermost one.
     _call: Option<LogCall>,
 }
 
 impl Nested {
-    fn enter() -> Option<Self> {
+    pub(crate) fn enter() -> Option<Self> {
         CALLS.with(|calls| {
             let open = calls.get();
             (open < NESTED_CALLS_MAX).then(|| {

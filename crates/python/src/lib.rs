@@ -20,6 +20,7 @@ mod object;
 mod options;
 mod read;
 mod record;
+mod shipper;
 mod sigterm;
 mod value;
 
@@ -34,6 +35,7 @@ mod _native {
         flow::Flow,
         log_stream::LogStream,
         read::{Reader, Stopper},
+        shipper::Shipper,
     };
 
     /// The interpreter is about to end: log calls of other threads run no code of the application any more.

@@ -56,6 +56,9 @@ pub(crate) const TYPES_REMEMBERED_MAX: usize = 512;
 /// are disturbed are rare.
 pub(crate) const COPY_ATTEMPTS_MAX: usize = 16;
 
+/// Largest text of an entry whose memory a thread keeps for the next one, in bytes.
+pub(crate) const SCRATCH_BYTES_KEPT_MAX: usize = 64 << 10;
+
 /// Names that a thread remembers: a few hundred keywords are what a large service has.
 pub(crate) const NAMES_REMEMBERED: usize = 512;
 

@@ -53,6 +53,12 @@ impl Stopper {
     }
 }
 
+impl Stopper {
+    pub(crate) fn of_engine(&self) -> &millpond::read::Stopper {
+        &self.stopper
+    }
+}
+
 type Stopping<'a, 'py> = Option<&'a Bound<'py, Stopper>>;
 
 /// Reads. Made by `Client.reader`.
@@ -228,7 +234,10 @@ fn written<T: Serialize>(answer: Result<T, ReadError>) -> Answer {
 }
 
 /// Another thread works, so that this one can hear signals; an error is what their handlers raise.
-fn patiently(py: Python<'_>, work: impl FnOnce() -> Answer + Send + 'static) -> PyResult<Answer> {
+pub(crate) fn patiently<T: Send + 'static>(
+    py: Python<'_>,
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> PyResult<Result<T, Failure>> {
     let (done, waiting) = sync_channel(1);
     let worker = thread::Builder::new().name("millpond-read".to_owned()).spawn(move || {
         // Nobody may wait any more.

@@ -25,7 +25,7 @@ pub mod spool;
 pub use batch::Batch;
 pub use counters::{Counters, DropReason, Dropped};
 pub use queue::{
-    Asked, CHUNK_BYTES, Due, Limits, Overflow, Pause, Pushed, Queue, SPARE_CHUNKS_MAX, Settlement,
-    SpooledRecords, Taken,
+    Asked, CHUNK_BYTES, Due, Flushed, Limits, Overflow, Pause, Pushed, Queue, SPARE_CHUNKS_MAX,
+    Settlement, SpooledRecords, Taken,
 };
 pub use spool::{Recovery, Spool, SpoolError, SpoolLimits, Spooled, Ticket, Unsealed, Usage};

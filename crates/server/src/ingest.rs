@@ -48,6 +48,9 @@ pub(crate) struct IngestParameters {
 /// What became of a batch.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Ingested {
+    /// Entries of the body; this and the time of the answer are what LogTide's clients are told.
+    received: usize,
+    timestamp: String,
     pub(crate) accepted: usize,
     /// The first [`REJECTIONS_REPORTED_MAX`].
     pub(crate) rejected: Vec<Rejected>,
@@ -61,6 +64,9 @@ pub(crate) struct Ingested {
     places: Vec<(usize, Timestamp)>,
     #[serde(skip)]
     first_sequence: Option<u64>,
+    /// How the body was read.
+    #[serde(skip)]
+    pub(crate) protocol: Option<Protocol>,
     /// Whether nothing was stored because of what was rejected.
     #[serde(skip)]
     pub(crate) refused: bool,
@@ -101,12 +107,7 @@ pub(crate) async fn ingest(
     headers: HeaderMap,
     request: Body,
 ) -> Result<Json<Ingested>, ApiError> {
-    let wanted = Wanted {
-        protocol: parameters.format(&headers)?.into(),
-        defaults: parameters.defaults()?,
-        places: false,
-        whole: false,
-    };
+    let wanted = Wanted::good_of(parameters.format(&headers)?, parameters.defaults()?);
     take(&app, &caller, &headers, request, |_| Ok(wanted)).await.map(Json)
 }
 
@@ -119,6 +120,13 @@ pub(crate) struct Wanted {
     pub(crate) places: bool,
     /// Whether one entry that is rejected costs all of them.
     pub(crate) whole: bool,
+}
+
+impl Wanted {
+    /// What is good of a body is stored, wherever it stands.
+    pub(crate) fn good_of(protocol: impl Into<Protocol>, defaults: Defaults) -> Self {
+        Self { protocol: protocol.into(), defaults, places: false, whole: false }
+    }
 }
 
 /// Stores the records of a request's body. `how` is asked how to read it, once the start of the decompressed body is
@@ -149,6 +157,8 @@ pub(crate) async fn take(
     }
     answer.duplicate = appended.duplicate;
     answer.first_sequence = appended.first_sequence;
+    answer.received = answer.accepted + answer.rejected_count;
+    answer.timestamp = clock::now().to_string();
     app.metrics.count(&answer);
     Ok(answer)
 }
@@ -298,8 +308,7 @@ impl Reading {
     /// What decoding a body holds at most, in bytes, from what can be told without: there are no more records than
     /// ends of objects, or of lines, and hardly more text than there is already.
     fn memory_bytes(&self, bytes: &[u8]) -> usize {
-        let end = if self.protocol.is_json() { b'}' } else { b'\n' };
-        let records = bytes.iter().filter(|&&byte| byte == end).count() + 1;
+        let records = bytes.iter().filter(|&&byte| self.protocol.counts(byte)).count() + 1;
         let added = if self.is_light() { 0 } else { RECORD_TEXT_ADDED };
         let text = (bytes.len() + records * added).min(2 * BODY_BYTES_MAX);
         // Bytes that are no UTF-8 become three each, in a copy of the body.
@@ -311,7 +320,8 @@ impl Reading {
     /// Makes records of the bytes, as long as these take no more memory than was expected.
     fn decode(&self, bytes: &[u8], memory_bytes: usize) -> Result<(Batch, Ingested), ApiError> {
         let mut builder = BatchBuilder::new(self.observed);
-        let mut answer = Ingested { bytes: bytes.len(), ..Ingested::default() };
+        let protocol = Some(self.protocol);
+        let mut answer = Ingested { bytes: bytes.len(), protocol, ..Ingested::default() };
         let mut held_bytes = 0;
         let mut take = |entry: Entry<'_>| match entry.decoded {
             Decoded::Record(record) => {

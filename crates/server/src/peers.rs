@@ -7,6 +7,7 @@ pub(crate) mod address;
 mod filters;
 mod logiscout;
 mod logtide;
+mod otlp;
 mod streamlogia;
 mod timberlogs;
 
@@ -25,9 +26,21 @@ pub(crate) enum Peer {
     Timberlogs,
     LogiScout,
     Streamlogia,
+    /// OpenTelemetry's protocol.
+    Otlp,
 }
 
 impl Peer {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::LogTide => "LogTide",
+            Self::Timberlogs => "Timberlogs",
+            Self::LogiScout => "LogiScout",
+            Self::Streamlogia => "Streamlogia",
+            Self::Otlp => "OTLP",
+        }
+    }
+
     /// An error as its clients know errors.
     fn error(self, error: &ApiError) -> Value {
         match self {
@@ -35,6 +48,7 @@ impl Peer {
             Self::Timberlogs => timberlogs::error(error),
             Self::LogiScout => logiscout::error(error),
             Self::Streamlogia => streamlogia::error(error),
+            Self::Otlp => otlp::error(error),
         }
     }
 }
@@ -51,7 +65,7 @@ pub(crate) fn in_words_of(peer: Peer, response: Response) -> Response {
 
 /// All of their routes.
 pub(crate) fn routes() -> impl Iterator<Item = &'static Route> {
-    [logtide::ROUTES, timberlogs::ROUTES, logiscout::ROUTES, streamlogia::ROUTES]
+    [logtide::ROUTES, timberlogs::ROUTES, logiscout::ROUTES, streamlogia::ROUTES, otlp::ROUTES]
         .into_iter()
         .flatten()
 }

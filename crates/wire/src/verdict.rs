@@ -45,7 +45,7 @@ pub enum Refusal {
     #[error("the batch is not understood")]
     BadRequest,
     /// 415: another compression may pass.
-    #[error("the compression is not supported")]
+    #[error("the media type or its compression is not supported")]
     UnsupportedEncoding,
     /// 401: the key is missing or wrong.
     #[error("the key is missing or wrong")]
@@ -88,6 +88,26 @@ impl Verdict {
             _ => Self::Retry { after: answer.delay(now) },
         }
     }
+
+    /// The meaning of an answer of any server to a batch of so many entries: every success has taken all of them, but
+    /// for those that it lists as `rejected`, and who wants to be asked later may say so in the body as well.
+    #[must_use]
+    pub fn of_any(answer: &Answer<'_>, entries: u64, now: SystemTime) -> Self {
+        match answer.status {
+            200..=299 => {
+                let listed = member(answer.body, "rejected", |reader| {
+                    reader.require(b'[', "`[`")?;
+                    elements(reader)
+                });
+                let rejected = listed.unwrap_or_default().min(entries);
+                Self::Delivered { accepted: entries - rejected, rejected }
+            }
+            _ => match Self::of(answer, now) {
+                Self::Retry { after: None } => Self::Retry { after: answer.delay_in_body() },
+                verdict => verdict,
+            },
+        }
+    }
 }
 
 impl Answer<'_> {
@@ -100,6 +120,27 @@ impl Answer<'_> {
         let at = httpdate::parse_http_date(text).ok()?;
         Some(at.duration_since(now).unwrap_or_default())
     }
+
+    /// The seconds of `{"retryAfter":60}`.
+    fn delay_in_body(&self) -> Option<Duration> {
+        let seconds = member(self.body, "retryAfter", |reader| reader.number().map(str::parse))?;
+        Duration::try_from_secs_f64(seconds.ok()?).ok()
+    }
+}
+
+/// Reads one member of the object that the text is; `None` if it is none, or has none of that name.
+fn member<'a, T>(
+    text: &'a str,
+    name: &str,
+    read: impl FnOnce(&mut Reader<'a>) -> Result<T, SyntaxError>,
+) -> Option<T> {
+    let mut reader = Reader::new(text);
+    reader.require(b'{', "`{`").ok()?;
+    while reader.key().ok()? != name {
+        reader.skip_value().ok()?;
+        reader.require(b',', "`,`").ok()?;
+    }
+    read(&mut reader).ok()
 }
 
 /// Accepted and rejected records of `{"accepted":2,"rejected":[…],"rejected_count":0,…}`; `None` if the object
@@ -228,6 +269,41 @@ mod tests {
             assert_eq!(verdict(status, Some("9"), ""), Verdict::Refused(refusal), "{status}");
             assert_eq!(refusal.is_settings(), is_settings, "{status}");
         }
+    }
+
+    fn of_any(status: u16, retry_after: Option<&str>, body: &str) -> Verdict {
+        let answer = Answer { status, retry_after, body };
+        Verdict::of_any(&answer, 3, SystemTime::UNIX_EPOCH + NOW)
+    }
+
+    #[test]
+    fn any_success_of_any_server_takes_all_but_what_it_lists_as_rejected() {
+        for (status, body, rejected) in [
+            (200, "", 0),
+            (202, "<html>", 0),
+            (204, "", 0),
+            (201, "[1]", 0),
+            (200, r#"{"received":3}"#, 0),
+            (200, r#"{"rejected":2}"#, 0),
+            (200, r#"{"received":2, "rejected":[{"index":0,"reason":"]"}]}"#, 1),
+            (200, r#"{"rejected":[1,2,3,4,5]}"#, 3),
+            (200, r#"{"rejected":[1,2"#, 0),
+        ] {
+            let delivered = Verdict::Delivered { accepted: 3 - rejected, rejected };
+            assert_eq!(of_any(status, None, body), delivered, "{body}");
+        }
+    }
+
+    #[test]
+    fn any_server_says_in_the_header_or_in_the_body_when_it_wants_to_be_asked_again() {
+        let after = |seconds| Verdict::Retry { after: Some(Duration::from_secs_f64(seconds)) };
+        let body = r#"{"error":"x","retryAfter":60.5,"more":1}"#;
+        assert_eq!(of_any(429, None, body), after(60.5));
+        assert_eq!(of_any(503, Some("7"), body), after(7.0));
+        for nothing in ["", "[]", "{}", r#"{"retryAfter":-1}"#, r#"{"retryAfter":"60"}"#] {
+            assert_eq!(of_any(429, None, nothing), Verdict::Retry { after: None }, "{nothing}");
+        }
+        assert_eq!(of_any(400, None, body), Verdict::Refused(Refusal::BadRequest));
     }
 
     proptest! {

@@ -30,8 +30,8 @@ class ConfigurationError(ValueError):
     """An option has a value that it can't have."""
 
 
-class Options(TypedDict, total=False):
-    """The options of a client. See ``docs/python/options.md``."""
+class _RecordOptions(TypedDict, total=False):
+    """What concerns records, and the server of Millpond."""
 
     service: str | None
     endpoint: str | None
@@ -56,8 +56,14 @@ class Options(TypedDict, total=False):
     trace_source: Literal["opentelemetry", "off"] | Callable[[], tuple[str, str] | None] | None
     auto_trace_id: bool | None
     breadcrumbs_min_level: str | int | None
-    mode: Literal["normal", "development", "silent"] | None
     console: Literal["pretty", "json", "off"] | None
+    loss_reports: bool | None
+
+
+class ShipperOptions(TypedDict, total=False):
+    """The options of a :class:`millpond.Shipper`, which a client has as well. See ``docs/python/options.md``."""
+
+    mode: Literal["normal", "development", "silent"] | None
     spool_dir: str | os.PathLike[str] | None
     spool_bytes_max: int | None
     spool_age_s_max: float | None
@@ -74,13 +80,16 @@ class Options(TypedDict, total=False):
     attempts_max: int | None
     breaker_failures: int | None
     breaker_reset_s: float | None
-    loss_reports: bool | None
     proxy: str | None
     ca_file: str | os.PathLike[str] | None
     connect_timeout_s: float | None
     request_timeout_s: float | None
     shutdown_timeout_s: float | None
     flush_on_sigterm: bool | None
+
+
+class Options(_RecordOptions, ShipperOptions, total=False):
+    """The options of a client. See ``docs/python/options.md``."""
 
 
 #: Turns a value into what the native client takes: (value, where it stands, whether it is a word of the environment).
@@ -125,6 +134,11 @@ def _is_clean(text: str) -> bool:
 
 def _url(value: object, where: str, _word: bool) -> str:
     expected = "the server's address such as http://127.0.0.1:4480"
+    return address_from(value, where, expected, "; a key and an address are a dsn").rstrip("/")
+
+
+def address_from(value: object, where: str, expected: str, hint: str = "") -> str:
+    """An address with a host and without credentials."""
     if not isinstance(value, str):
         raise _wrong(where, value, expected)
     from urllib.parse import urlsplit
@@ -136,10 +150,10 @@ def _url(value: object, where: str, _word: bool) -> str:
         valid = False
     if "@" in value:
         # A key in front of the host would be shown wherever the endpoint is. So it is not shown here either.
-        raise ConfigurationError(f"{where} has credentials in it, expected {expected}; a key and an address are a dsn")
+        raise ConfigurationError(f"{where} has credentials in it, expected {expected}{hint}")
     if not valid or any(letter <= " " for letter in value):
         raise _wrong(where, value, expected)
-    return value.rstrip("/")
+    return value
 
 
 def _level(value: object, where: str, _word: bool) -> int:
@@ -238,6 +252,13 @@ def _path(value: object, where: str, _word: bool) -> str:
     if not isinstance(path, str) or not path:
         raise _wrong(where, value, "a path that is a string and not empty")
     return path
+
+
+def headers_from(value: object, where: str) -> list[tuple[str, str]]:
+    """The headers of a mapping, whose values are not shown."""
+    if not isinstance(value, Mapping) or not all(isinstance(text, str) for pair in value.items() for text in pair):
+        raise ConfigurationError(f"{where} is … ({type(value).__name__}), expected a mapping of strings to strings")
+    return list(value.items())
 
 
 def _mapping(value: object, where: str, _word: bool) -> dict[str, object]:
@@ -352,7 +373,8 @@ OPTIONS = (
            "true", native=False),
 )  # fmt: skip
 
-_BY_NAME = {option.name: option for option in OPTIONS}
+#: Those that say how records are delivered, whatever is in them.
+SHIPPER_OPTIONS = tuple(option for option in OPTIONS if option.name in ShipperOptions.__annotations__)
 
 
 class Settings(NamedTuple):
@@ -393,17 +415,28 @@ def _is_same(one: Any, other: Any) -> bool:
 
 def settings_from(arguments: Mapping[str, object], environment: Mapping[str, str] | None = None) -> Settings:
     """Checks the arguments and fills in what they leave open."""
-    environment = os.environ if environment is None else environment
+    return _settings(OPTIONS, "init", arguments, os.environ if environment is None else environment)
+
+
+def shipper_settings_from(arguments: Mapping[str, object]) -> Settings:
+    """Checks the arguments of a shipper. What the environment says is about the server of Millpond, not about its."""
+    return _settings(SHIPPER_OPTIONS, "Shipper", arguments, {})
+
+
+def _settings(
+    options: tuple[Option, ...], caller: str, arguments: Mapping[str, object], environment: Mapping[str, str]
+) -> Settings:
+    known = {option.name for option in options}
     for name in arguments:
-        if name not in _BY_NAME:
+        if name not in known:
             import difflib
 
-            close = difflib.get_close_matches(name, _BY_NAME, 1)
+            close = difflib.get_close_matches(name, known, 1)
             hint = f"; did you mean `{close[0]}`?" if close else ""
             raise TypeError(f"there is no option `{name}`{hint}")
     found: dict[str, object] = {}
-    for option in OPTIONS:
-        value = _find(option, arguments, environment)
+    for option in options:
+        value = _find(option, caller, arguments, environment)
         if value is not None:
             found[option.name] = value
     flush_on_sigterm = found.pop("flush_on_sigterm", True)
@@ -412,11 +445,11 @@ def settings_from(arguments: Mapping[str, object], environment: Mapping[str, str
     return Settings(found, shutdown_timeout_s, flush_on_sigterm)
 
 
-def _find(option: Option, arguments: Mapping[str, object], environment: Mapping[str, str]) -> object:
+def _find(option: Option, caller: str, arguments: Mapping[str, object], environment: Mapping[str, str]) -> object:
     """The value, ``None`` if nobody gave one. An empty variable counts as not set."""
     value = arguments.get(option.name)
     if value is not None:
-        return option.check(value, f"init({option.name}=…)", False)
+        return option.check(value, f"{caller}({option.name}=…)", False)
     # What the program says goes before what the environment says, and no key goes to another address than its own.
     elsewhere = {"endpoint": "dsn", "api_key": "dsn", "dsn": "endpoint"}.get(option.name, "")
     if arguments.get(elsewhere) is not None:
@@ -426,7 +459,7 @@ def _find(option: Option, arguments: Mapping[str, object], environment: Mapping[
     return option.check(word, f"environment variable {variable}", True) if word else None
 
 
-def documentation() -> str:
+def documentation(options: tuple[Option, ...] = OPTIONS) -> str:
     """The options as lines of a docstring."""
-    lines = (f"    :param {option.name}: {option.meaning}; default: {option.default_shown}." for option in OPTIONS)
+    lines = (f"    :param {option.name}: {option.meaning}; default: {option.default_shown}." for option in options)
     return "\n".join(lines)

@@ -9,11 +9,14 @@ import signal
 import sys
 import threading
 import time
-from typing import Any
+from typing import Any, Union
 
 from millpond import _native
 from millpond._celery import at_child_exit
 from millpond._config import Settings
+
+#: What can be flushed.
+_Client = Union[_native.Client, _native.Shipper]
 
 #: Seconds that the disk may take to write what could not be delivered.
 _SPOOL_S = 0.5
@@ -36,14 +39,14 @@ class _Exit:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         #: By ``id`` of the native client.
-        self._clients: dict[int, tuple[_native.Client, Settings]] = {}
+        self._clients: dict[int, tuple[_Client, Settings]] = {}
         self._deadlines: dict[int, float] = {}
         self._hooked = False
         self._hooked_celery = False
         self._hooked_multiprocessing = False
         self._said = False
 
-    def watch(self, client: _native.Client, settings: Settings) -> None:
+    def watch(self, client: _Client, settings: Settings) -> None:
         """From now on the client is flushed at exit. Until it is closed it is kept: what was logged to it is owed,
         whoever still holds it."""
         with self._lock:
@@ -57,7 +60,7 @@ class _Exit:
         if settings.flush_on_sigterm:
             _flush_on_sigterm()
 
-    def forget(self, client: _native.Client) -> None:
+    def forget(self, client: _Client) -> None:
         """The client was closed."""
         self._clients.pop(id(client), None)
         self._deadlines.pop(id(client), None)

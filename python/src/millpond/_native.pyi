@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, final
 
 from millpond._read_errors import ReadError
@@ -10,6 +10,7 @@ __all__ = [
     "Flow",
     "LogStream",
     "Reader",
+    "Shipper",
     "Stopper",
     "__version__",
     "after_fork",
@@ -83,6 +84,36 @@ class Client:
     def flow_from_server(self, name: str) -> Flow: ...
     def resume_flow(self, id: str, next_step: int) -> Flow: ...
     def reader(self) -> Reader: ...
+
+@final
+class Shipper:
+    def __new__(
+        cls,
+        url: str,
+        headers: Sequence[tuple[str, str]],
+        around: tuple[str, str],
+        drop_refused: bool,
+        on_failure: Callable[[int | None, str, str, int, int, bool], object] | None,
+        options: dict[str, object],
+        /,
+    ) -> Shipper: ...
+    def ship(self, entry: object) -> bool: ...
+    def flush(self, timeout_s: float) -> tuple[int, int]: ...
+    def flush_hopefully(self, timeout_s: float) -> bool: ...
+    def persist(self, timeout_s: float) -> tuple[int, int]: ...
+    def close(self, timeout_s: float) -> tuple[int, int]: ...
+    def metrics(self) -> dict[str, Any]: ...
+    def reset_metrics(self) -> None: ...
+    def request(
+        self,
+        method: str,
+        url: str,
+        body: bytes | None,
+        headers: Sequence[tuple[str, str]],
+        timeout_s: float | None = None,
+        stopper: Stopper | None = None,
+        /,
+    ) -> tuple[int, str, list[tuple[str, str]]]: ...
 
 @final
 class LogStream:

@@ -9,6 +9,14 @@ pub enum BuildError {
         "build client: endpoint `{0}` is no address, expected http://HOST:PORT or https://HOST:PORT"
     )]
     Endpoint(String),
+    /// The address of a shipper is none.
+    #[error(
+        "build client: `{0}` is no address, expected http://HOST[:PORT]/PATH or https://HOST[:PORT]/PATH"
+    )]
+    Url(String),
+    /// A header can't be sent. Its value is not shown.
+    #[error("build client: the header `{0}` has a character that no header can carry")]
+    Header(String),
     /// The key can't be sent in a header. It is not shown.
     #[error(
         "build client: the API key has a character that no header can carry, expected printable ASCII"

@@ -3,6 +3,7 @@
 
 use std::{
     collections::VecDeque,
+    fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread,
@@ -11,6 +12,7 @@ use std::{
 
 use millpond_queue::{Asked, DropReason, Settlement};
 use millpond_wire::{Compression, Compressor, Refusal, Verdict};
+use ureq::http::StatusCode;
 
 use crate::{
     clock,
@@ -18,13 +20,31 @@ use crate::{
     delivery::breaker::Breaker,
     delivery::parcel::Parcel,
     delivery::supply::{Source, Supply},
-    delivery::transport::Transport,
+    delivery::transport::{Posted, Transport},
     diagnostics::{Complaint, Complaints},
     engine::Engine,
-    limits::REFUSALS_MAX,
+    envelope::Failure,
+    limits::{FAILURE_BODY_BYTES_MAX, REFUSALS_MAX},
     metrics::Tally,
     random,
 };
+
+/// What came of an attempt.
+#[derive(Debug, Default)]
+struct Outcome {
+    status: Option<u16>,
+    body: String,
+    /// Why there was no answer.
+    unreachable: String,
+}
+
+impl Outcome {
+    fn message(&self) -> String {
+        let Some(status) = self.status else { return self.unreachable.clone() };
+        let known = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+        format!("the server answered {status} {}", known.unwrap_or_default()).trim_end().to_owned()
+    }
+}
 
 #[derive(Debug)]
 pub(crate) struct Sender {
@@ -37,6 +57,8 @@ pub(crate) struct Sender {
     source: Source,
     /// What is left of the batch; the first one is tried.
     parcels: VecDeque<Parcel>,
+    /// What came of the last attempt.
+    outcome: Outcome,
     /// The body of the first parcel, the same for all of its attempts; empty when it is not there yet.
     body: Vec<u8>,
     /// What was asked for before the last attempt.
@@ -57,9 +79,10 @@ impl Sender {
             supply,
             transport: Transport::new(settings),
             compressor: Compressor::default(),
-            compression: settings.delivery.compression,
+            compression: settings.delivery.compression.unwrap_or_default(),
             source: Source::Memory,
             parcels: VecDeque::new(),
+            outcome: Outcome::default(),
             body: Vec::new(),
             asked: Asked::default(),
             backoff: Backoff::new(
@@ -107,48 +130,47 @@ impl Sender {
         parcel.attempts = parcel.attempts.saturating_add(1);
         self.breaker.attempt();
         tally.set_breaker(self.breaker.state());
-        if self.body.is_empty()
-            && self
-                .compressor
-                .compress(self.compression, parcel.batch.parts(), &mut self.body)
-                .is_err()
-        {
+        let settings = &self.engine.settings;
+        let mut write = |compression, out: &mut Vec<u8>| {
+            let parts = parcel.batch.parts();
+            match &settings.envelope {
+                None => self.compressor.compress(compression, parts, out),
+                Some(envelope) => self.compressor.compress(compression, envelope.body(parts), out),
+            }
+        };
+        if self.body.is_empty() && write(self.compression, &mut self.body).is_err() {
             self.body.clear();
             self.compression = Compression::None;
-            parcel.batch.parts().for_each(|part| self.body.extend_from_slice(part));
+            // Nothing is left that could fail.
+            let _ = write(Compression::None, &mut self.body);
         }
-        let settings = &self.engine.settings;
         let begun = Instant::now();
         // A bug in what is below must not cost the thread, and with it the records.
         let posted = catch_unwind(AssertUnwindSafe(|| {
-            self.transport.post(settings, &parcel.key(), self.compression, &self.body, clock::wall)
+            let batch = (&parcel.key(), parcel.batch.entries());
+            self.transport.post(settings, batch, self.compression, &self.body, clock::wall)
         }));
         match posted {
-            Ok(Ok(verdict)) => {
+            Ok(Ok(Posted { verdict, status, body })) => {
+                self.outcome = Outcome { status: Some(status), body, unreachable: String::new() };
                 tally.answered_after(begun.elapsed());
                 Tally::add(&tally.sent_bytes, self.body.len() as u64);
                 Tally::add(&tally.encoded_bytes, parcel.batch.bytes() as u64);
                 verdict
             }
-            Ok(Err(error)) => {
-                self.complaints.say(
-                    Complaint::Unreachable,
-                    &format_args!("can't reach {}: {error}", settings.address.url),
-                );
-                Verdict::Retry { after: None }
-            }
+            Ok(Err(error)) => self.unreachable(&error),
             Err(_) => {
-                self.complaints.say(
-                    Complaint::Unreachable,
-                    &format_args!(
-                        "can't reach {}: the HTTP library panicked",
-                        settings.address.url
-                    ),
-                );
                 self.transport = Transport::new(settings);
-                Verdict::Retry { after: None }
+                self.unreachable(&"the HTTP library panicked")
             }
         }
+    }
+
+    fn unreachable(&mut self, reason: &dyn fmt::Display) -> Verdict {
+        let message = format!("can't reach {}: {reason}", self.engine.settings.address.url);
+        self.complaints.say(Complaint::Unreachable, &format_args!("{message}"));
+        self.outcome = Outcome { unreachable: message, ..Outcome::default() };
+        Verdict::Retry { after: None }
     }
 
     /// Decides what becomes of the first parcel.
@@ -166,7 +188,7 @@ impl Sender {
             Verdict::Retry { after } => self.failed(after),
             Verdict::Refused(Refusal::TooLarge) => self.split(DropReason::TooLarge),
             Verdict::Refused(Refusal::UnsupportedEncoding) => self.compress_otherwise(),
-            Verdict::Refused(refusal) if refusal.is_settings() => self.wait_for_settings(refusal),
+            Verdict::Refused(refusal) if refusal.is_settings() => self.settings_refused(refusal),
             Verdict::Refused(refusal) => self.refused(refusal),
         }
     }
@@ -179,6 +201,7 @@ impl Sender {
         if rejected > 0 {
             self.complaints
                 .say(Complaint::Rejected, &format_args!("the server rejected {rejected} records"));
+            self.report(rejected, true);
         }
         // Before somebody is told that all is delivered, so that who flushes once more has the report delivered as well;
         // and again, since this batch may have lost something itself.
@@ -196,8 +219,14 @@ impl Sender {
             Tally::add(&tally.breaker_trips, 1);
         }
         let attempts = self.parcels.front().map_or(0, |parcel| parcel.attempts);
-        if self.engine.settings.delivery.attempts_max.is_some_and(|max| attempts >= max) {
+        let exhausted =
+            self.engine.settings.delivery.attempts_max.is_some_and(|max| attempts >= max);
+        self.report(self.first_records(), exhausted);
+        if exhausted {
             self.settle(Settlement::dropped(DropReason::Exhausted));
+        }
+        if opened.is_some() {
+            self.engine.queue.in_vain(self.asked);
         }
         let delay = self.backoff.next(random::u64() as u32, asked);
         self.pause(delay.max(opened.map_or(Duration::ZERO, |(reset, _)| reset)), asked.is_none());
@@ -205,8 +234,13 @@ impl Sender {
 
     /// The key or the address is wrong. Nothing more is sent, but for one try now and then whether someone has
     /// corrected them.
-    fn wait_for_settings(&mut self, refusal: Refusal) {
-        let settings = &self.engine.settings;
+    fn settings_refused(&mut self, refusal: Refusal) {
+        let settings = Arc::clone(&self.engine.settings);
+        if settings.envelope.as_ref().is_some_and(|envelope| envelope.drops_refused) {
+            self.say_refused(refusal);
+            return self.give_up();
+        }
+        let refusal = self.reason(refusal);
         self.complaints.say(
             Complaint::Settings,
             &format_args!(
@@ -214,6 +248,8 @@ impl Sender {
                 settings.address.url
             ),
         );
+        self.report(self.first_records(), false);
+        self.engine.queue.in_vain(self.engine.queue.asked());
         let delay = settings.delivery.retry_delay_max;
         self.pause(delay, true);
     }
@@ -226,12 +262,7 @@ impl Sender {
     /// The server did not understand the parcel. It is cut up until the record at fault is alone, unless it seems that
     /// none of them ever will be understood.
     fn refused(&mut self, refusal: Refusal) {
-        self.complaints.say(
-            Complaint::Refused,
-            &format_args!(
-                "the server refused a batch: {refusal}; what it refuses alone is dropped"
-            ),
-        );
+        self.say_refused(refusal);
         self.refusals += 1;
         if self.refusals < REFUSALS_MAX {
             return self.split(DropReason::Rejected);
@@ -239,8 +270,19 @@ impl Sender {
         self.give_up();
     }
 
+    fn say_refused(&mut self, refusal: Refusal) {
+        let refusal = self.reason(refusal);
+        self.complaints.say(
+            Complaint::Refused,
+            &format_args!(
+                "the server refused a batch: {refusal}; what it refuses alone is dropped"
+            ),
+        );
+    }
+
     /// Drops what is left of the batch.
     fn give_up(&mut self) {
+        self.report(self.parcels.iter().map(|parcel| parcel.batch.entries()).sum(), true);
         while !self.parcels.is_empty() {
             self.settle(Settlement::dropped(DropReason::Refused));
         }
@@ -249,6 +291,8 @@ impl Sender {
     /// Halves the first parcel. A single record is dropped.
     fn split(&mut self, reason: DropReason) {
         self.body.clear();
+        let records = self.first_records();
+        self.report(records, records < 2);
         let Some(parcel) = self.parcels.pop_front() else { return };
         match parcel.split() {
             Ok((first, second)) => {
@@ -265,11 +309,43 @@ impl Sender {
     fn compress_otherwise(&mut self) {
         match self.compression.fallback() {
             Some(simpler) => {
+                self.report(self.first_records(), false);
                 self.body.clear();
                 self.compression = simpler;
             }
+            // Then it is the content that is not to the taste of a server that is not ours.
+            None if self.engine.settings.envelope.is_some() => self.refused(Refusal::BadRequest),
             None => self.give_up(),
         }
+    }
+
+    fn first_records(&self) -> u64 {
+        self.parcels.front().map_or(0, |parcel| parcel.batch.entries())
+    }
+
+    /// Why a server refuses: one that is not ours has its own reasons.
+    fn reason(&self, refusal: Refusal) -> String {
+        match self.engine.settings.envelope {
+            None => refusal.to_string(),
+            Some(_) => self.outcome.message(),
+        }
+    }
+
+    /// Tells who wants to hear of it that the last attempt failed, for so many records.
+    fn report(&self, records: u64, dropped: bool) {
+        let envelope = self.engine.settings.envelope.as_ref();
+        let Some(hook) = envelope.and_then(|envelope| envelope.on_failure.as_ref()) else { return };
+        let body = &self.outcome.body;
+        let failure = Failure {
+            status: self.outcome.status,
+            message: &self.outcome.message(),
+            body: body.get(..body.floor_char_boundary(FAILURE_BODY_BYTES_MAX)).unwrap_or(body),
+            records,
+            attempt: self.parcels.front().map_or(0, |parcel| parcel.attempts),
+            dropped,
+        };
+        // A bug in it must not cost the thread, and with it the entries.
+        let _ = catch_unwind(AssertUnwindSafe(|| hook(&failure)));
     }
 
     /// Decides the fate of the first parcel.

@@ -101,7 +101,9 @@ impl Supply {
             self.keep_house(engine, &spooling, complaints);
             let patience = if direct || ended { Duration::ZERO } else { SPOOL_ADOPT_INTERVAL };
             match spooling.spool.next(patience) {
-                Ok(Some(spooled)) => return Some(load_of(spooled)),
+                Ok(Some(spooled)) => {
+                    return Some(load_of(spooled, engine.settings.envelope.is_none()));
+                }
                 Ok(None) if direct => {
                     let deadline = Instant::now().checked_add(SPOOL_RETRY_INTERVAL);
                     match engine.queue.take_by(deadline, None, engine.settings.delivery.due.age_max)
@@ -231,9 +233,10 @@ fn lament(engine: &Engine, error: &SpoolError, complaints: &mut Complaints) {
     }
 }
 
-fn load_of(spooled: Spooled) -> Load {
+/// Only our own records have a place for a mark.
+fn load_of(spooled: Spooled, may_mark: bool) -> Load {
     let Spooled { batch, ticket, client, sequence, recovered } = spooled;
-    let batch = if recovered { mark_recovered(batch) } else { batch };
+    let batch = if recovered && may_mark { mark_recovered(batch) } else { batch };
     Load {
         parcel: Parcel::new(batch, &client, sequence),
         source: Source::Spool { ticket, recovered },

@@ -20,6 +20,14 @@ pub(crate) struct Transport {
     agent: Agent,
 }
 
+/// What came back for a batch.
+#[derive(Debug)]
+pub(crate) struct Posted {
+    pub(crate) verdict: Verdict,
+    pub(crate) status: u16,
+    pub(crate) body: String,
+}
+
 /// What connects to the server as the settings say. Each request may change the time limits for itself.
 pub(crate) fn agent(settings: &Settings) -> Agent {
     // No time limit for the whole call, nor for the resolver: ureq would start a thread for each look-up.
@@ -71,26 +79,32 @@ impl Transport {
         Ok((response.status().as_u16(), text))
     }
 
-    /// Posts a batch and says what the answer means.
+    /// Posts a batch of so many records and says what the answer means.
     pub(crate) fn post(
         &self,
         settings: &Settings,
-        key: &IdempotencyKey,
+        (key, records): (&IdempotencyKey, u64),
         compression: Compression,
         body: &[u8],
         now: fn() -> SystemTime,
-    ) -> Result<Verdict, ureq::Error> {
-        let mut request = self
-            .agent
-            .post(&settings.address.url)
-            .header(header::CONTENT_TYPE, CONTENT_TYPE)
-            .header(header::IDEMPOTENCY_KEY, key.to_string());
+    ) -> Result<Posted, ureq::Error> {
+        let mut request =
+            self.agent.post(&settings.address.url).header(header::IDEMPOTENCY_KEY, key.to_string());
         if let Some(encoding) = compression.name() {
             request = request.header(header::CONTENT_ENCODING, encoding);
         }
         if let Some(api_key) = &settings.address.api_key {
             request = request.header(header::API_KEY, api_key);
         }
+        request = match &settings.envelope {
+            None => request.header(header::CONTENT_TYPE, CONTENT_TYPE),
+            Some(envelope) => {
+                if let Some(headers) = request.headers_mut() {
+                    headers.extend(envelope.headers(Vec::new(), true));
+                }
+                request
+            }
+        };
         let mut response = request.send(body)?;
         // Read to its end, or the connection can't be used again.
         let text = response
@@ -101,8 +115,13 @@ impl Transport {
             .read_to_string()?;
         let retry_after =
             response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let answer = Answer { status: response.status().as_u16(), retry_after, body: &text };
-        Ok(Verdict::of(&answer, now()))
+        let status = response.status().as_u16();
+        let answer = Answer { status, retry_after, body: &text };
+        let verdict = match &settings.envelope {
+            None => Verdict::of(&answer, now()),
+            Some(_) => Verdict::of_any(&answer, records, now()),
+        };
+        Ok(Posted { verdict, status, body: text })
     }
 }
 

@@ -98,7 +98,7 @@ impl ReadError {
     pub(super) fn refused(answer: &Answer) -> Self {
         let status = StatusCode::from_u16(answer.status).unwrap_or_default();
         if status.is_redirection() {
-            let place = answer.location.as_deref().unwrap_or("nowhere");
+            let place = answer.header("location").unwrap_or("nowhere");
             let message = format!("redirected to {place}, expected the server at its own address");
             return Self::Refused { status: answer.status, code: String::new(), message };
         }

@@ -14,7 +14,7 @@ use std::{
 use millpond_wire::{INGEST_PATH, header};
 use ureq::{
     Agent, Body, RequestBuilder,
-    http::{Response, Uri},
+    http::{HeaderMap, Response, Uri},
 };
 
 use super::{ReadError, Stopper};
@@ -33,13 +33,19 @@ pub(super) type Parameters = Vec<(&'static str, String)>;
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
-    pub(super) retry_after: Option<String>,
-    pub(super) location: Option<String>,
+    pub(super) headers: HeaderMap,
     pub(super) text: String,
 }
 
+impl Answer {
+    /// A header, if it is a text.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
 /// The way to a server. Each request has an agent of its own, so that it can be stopped alone.
-pub(super) struct Exchange {
+pub(crate) struct Exchange {
     pub(super) settings: Arc<Settings>,
     process: u32,
     idle: Mutex<Vec<Agent>>,
@@ -54,7 +60,7 @@ impl fmt::Debug for Exchange {
 type Sent = Result<Response<Body>, ureq::Error>;
 
 impl Exchange {
-    pub(super) fn new(settings: Arc<Settings>) -> Self {
+    pub(crate) fn new(settings: Arc<Settings>) -> Self {
         Self { settings, process: fork::process(), idle: Mutex::default() }
     }
 
@@ -128,6 +134,18 @@ impl Exchange {
         Ok(answer)
     }
 
+    /// Sends a request over a connection of its own, once.
+    pub(super) fn ask_once(
+        &self,
+        url: &Uri,
+        stopper: Option<&Stopper>,
+        send: impl Fn(&Agent) -> Sent,
+    ) -> Result<Answer, ReadError> {
+        let answer = attempt(&agent(&self.settings), stopper, send);
+        stopper.map(Stopper::leave);
+        answer.map_err(|error| ReadError::of_transport(url, error))
+    }
+
     /// A child must neither use its parent's connections nor wait for a lock that was held at the moment of the fork.
     fn is_parents(&self) -> bool {
         self.process != fork::process()
@@ -190,13 +208,8 @@ pub(super) fn encoded(text: &str) -> String {
 /// Reads an answer to its end, or its connection can't be used again.
 pub(super) fn answer(mut response: Response<Body>, bytes_max: u64) -> Result<Answer, ureq::Error> {
     let text = response.body_mut().with_config().limit(bytes_max).lossy_utf8(true).read_to_string();
-    let header = |name| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
-    Ok(Answer {
-        status: response.status().as_u16(),
-        retry_after: header(header::RETRY_AFTER),
-        location: header("location"),
-        text: text?,
-    })
+    let (parts, _) = response.into_parts();
+    Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, text: text? })
 }
 
 #[cfg(test)]

@@ -140,7 +140,7 @@ pub(super) fn ingest(
 fn verdict(answer: &Answer) -> Verdict {
     let wire = WireAnswer {
         status: answer.status,
-        retry_after: answer.retry_after.as_deref(),
+        retry_after: answer.header(header::RETRY_AFTER),
         body: &answer.text,
     };
     Verdict::of(&wire, clock::wall())

@@ -229,7 +229,7 @@ impl LogStream {
         if !is_passing(status) {
             return Err(Trouble::Lasting(error));
         }
-        let seconds = answer.retry_after.and_then(|text| text.trim().parse().ok());
+        let seconds = answer.header("retry-after").and_then(|text| text.trim().parse().ok());
         Err(Trouble::Passing { error, asked: seconds.map(Duration::from_secs) })
     }
 

@@ -53,6 +53,8 @@ pub(super) struct State {
     pub(super) flush_before: u64,
     /// Flushes that were asked for; one that is new ends a pause.
     pub(super) flushes: u64,
+    /// How many of them nothing can come of for now.
+    pub(super) vain_flushes: u64,
 
     pub(super) closed: bool,
     pub(super) abandoned: bool,
@@ -163,6 +165,10 @@ impl State {
         let delivered = settlement.delivered.min(entries);
         self.delivered += delivered;
         self.dropped.add(settlement.rest, entries - delivered);
+        let is_given_up = matches!(settlement.rest, DropReason::Exhausted | DropReason::Refused);
+        if is_given_up && delivered < entries {
+            self.vain_flushes = self.flushes;
+        }
     }
 
     pub(super) fn spool(&mut self, batch: Batch) {

@@ -120,9 +120,10 @@ impl SearchParameters {
     }
 
     fn text(&self) -> Result<Filter, ApiError> {
-        let Some(Word(q)) = &self.q else { return Ok(Filter::All) };
+        let q = self.q.as_ref().map_or("", |q| q.0.as_str());
         match self.search_mode.as_ref().map(|mode| mode.0.as_str()) {
             None | Some("fulltext") => Ok(words(q)),
+            Some("substring") if q.is_empty() => Ok(Filter::All),
             Some("substring") => Ok(contains(Field::Words, q)),
             Some(other) => Err(ApiError::parameter(format!(
                 "searchMode: `{other}`, expected `fulltext` or `substring`"

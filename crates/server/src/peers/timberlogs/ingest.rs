@@ -1,13 +1,13 @@
 //! `POST /v1/logs`: logs in, structured or raw. Of structured logs those that are good are stored; of a raw body all or
-//! none.
+//! none. The path is OTLP's as well; what is in the body tells.
 
 use axum::{
     Json,
-    body::Body,
-    extract::State,
-    http::{HeaderMap, StatusCode, Uri, header::CONTENT_TYPE},
+    extract::{FromRequestParts, Request, State},
+    http::{StatusCode, Uri, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
 };
-use millpond_protocols::{Defaults, Format, Protocol, detect, is_otlp};
+use millpond_protocols::{Defaults, Format, Protocol, detect, is_otlp, otlp::Encoding};
 use millpond_record::TextAttribute;
 use serde_json::{Value, json};
 
@@ -18,47 +18,37 @@ use crate::{
     clock,
     error::ApiError,
     ingest::{Ingested, Rejected, Wanted, take},
+    peers::otlp,
 };
 
 /// The dataset of a log that names none.
 const DATASET: &str = "default";
 
-pub(super) async fn ingest(
-    State(app): State<App>,
-    caller: Caller,
-    uri: Uri,
-    headers: HeaderMap,
-    request: Body,
-) -> Result<Json<Value>, ApiError> {
-    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let content_type = content_type.map(str::to_owned);
-    if content_type.as_deref().is_some_and(is_protobuf) {
-        return Err(otlp(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+pub(super) async fn ingest(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
+    if otlp::encoding(request.headers()) == Encoding::Protobuf {
+        return Ok(otlp::logs(State(app), request).await);
     }
-    let asked = Asked::of(&uri);
+    let (mut parts, body) = request.into_parts();
+    let caller = Caller::from_request_parts(&mut parts, &app).await?;
+    let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let content_type = content_type.map(str::to_owned);
+    let asked = Asked::of(&parts.uri);
     let defaults = asked.defaults()?;
     let how = move |body: &[u8]| {
         let format = detect(asked.get("format"), content_type.as_deref(), body)
             .map_err(|error| ApiError::parameter(error.to_string()))?;
         if format == Format::Json && is_otlp(body) {
-            return Err(otlp(StatusCode::BAD_REQUEST));
+            return Ok(Wanted::good_of(Protocol::Otlp(Encoding::Json), Defaults::default()));
         }
+        // Of structured logs each is one by itself.
         let whole = format != Format::Json;
-        Ok(Wanted { protocol: Protocol::Timberlogs(format), defaults, places: false, whole })
+        Ok(Wanted { whole, ..Wanted::good_of(Protocol::Timberlogs(format), defaults) })
     };
-    answer(&take(&app, &caller, &headers, request, how).await?).map(Json)
-}
-
-fn is_protobuf(content_type: &str) -> bool {
-    let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    media_type.eq_ignore_ascii_case("application/x-protobuf")
-}
-
-/// What an exporter of OpenTelemetry is told, with a status after which it does not try again.
-fn otlp(status: StatusCode) -> ApiError {
-    let message = "OTLP is not taken here yet, expected {\"logs\":[…]}, a JSON array or object of logs, \
-                   or one of the raw formats jsonl, syslog, text, csv and obl";
-    ApiError::new(status, "otlp_not_supported", message)
+    let ingested = take(&app, &caller, &parts.headers, body, how).await?;
+    match ingested.protocol {
+        Some(Protocol::Otlp(encoding)) => Ok(otlp::stored(encoding, &ingested)),
+        _ => answer(&ingested).map(|answer| Json(answer).into_response()),
+    }
 }
 
 /// Parameters of the address. Its SDKs do not escape them: what a stray sign makes of them is taken as it comes.

@@ -1,0 +1,163 @@
+//! Any other request to the system that a shipper delivers to.
+
+use std::{fmt, time::Duration};
+
+use ureq::{
+    Agent, AsSendBody, Body,
+    http::{self, HeaderName, HeaderValue, Method, Uri},
+};
+
+use super::{ReadError, Stopper, exchange::Exchange};
+use crate::{address, envelope::read_header};
+
+/// A request for [`Shipper::request`](crate::Shipper::request).
+#[derive(Clone)]
+#[must_use = "a request does nothing until it is given to a shipper"]
+pub struct Request {
+    method: String,
+    url: String,
+    headers: Vec<(String, String)>,
+    body: Option<Vec<u8>>,
+    time_max: Option<Duration>,
+    stopper: Option<Stopper>,
+}
+
+/// What a system answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Response {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers that are text, by their names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// The body; what is no UTF-8 in it is replaced.
+    pub body: String,
+}
+
+impl Request {
+    /// A request to an address, `http://` or `https://`.
+    pub fn new(method: impl Into<String>, url: impl Into<String>) -> Self {
+        Self {
+            method: method.into(),
+            url: url.into(),
+            headers: Vec::new(),
+            body: None,
+            time_max: None,
+            stopper: None,
+        }
+    }
+
+    /// One more header, in place of one of the shipper's that has the same name.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// The body, which is JSON unless a header `Content-Type` says otherwise.
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = Some(body.into());
+        self
+    }
+
+    /// How long connecting may take, sending the request, waiting for the answer, and reading it; the times of the
+    /// shipper unless told otherwise.
+    pub fn timeout(mut self, time_max: Duration) -> Self {
+        self.time_max = Some(time_max);
+        self
+    }
+
+    /// Ends with `stopper`, from any thread: it fails then as if the connection had broken.
+    pub fn stopped_by(mut self, stopper: &Stopper) -> Self {
+        self.stopper = Some(stopper.clone());
+        self
+    }
+
+    pub(crate) fn send(&self, exchange: &Exchange) -> Result<Response, ReadError> {
+        let url = read_url(&self.url)?;
+        let method: Method = self.method.parse().map_err(|_| invalid("the method is none"))?;
+        let more = read_headers(&self.headers)?;
+        let is_safe = method.is_safe();
+        let head = Head { exchange, method, url: &url, more, time_max: self.time_max };
+        let send = |agent: &Agent| match &self.body {
+            None => head.send(agent, (), false),
+            Some(body) => head.send(agent, body.as_slice(), true),
+        };
+        let stopper = self.stopper.as_ref();
+        // A kept connection may turn out to be closed when the request is on its way, and then it is sent once more.
+        let answer = if is_safe {
+            exchange.ask(&url, stopper, send)
+        } else {
+            exchange.ask_once(&url, stopper, send)
+        }?;
+        let headers = answer.headers.iter().filter_map(|(name, value)| {
+            Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+        });
+        Ok(Response { status: answer.status, headers: headers.collect(), body: answer.text })
+    }
+}
+
+impl fmt::Debug for Request {
+    /// Without the headers and the parameters, of which one may be a key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request").field("method", &self.method).finish_non_exhaustive()
+    }
+}
+
+struct Head<'a> {
+    exchange: &'a Exchange,
+    method: Method,
+    url: &'a Uri,
+    more: Vec<(HeaderName, HeaderValue)>,
+    time_max: Option<Duration>,
+}
+
+impl Head<'_> {
+    fn send(
+        &self,
+        agent: &Agent,
+        body: impl AsSendBody,
+        has_body: bool,
+    ) -> Result<http::Response<Body>, ureq::Error> {
+        let settings = &self.exchange.settings;
+        let mut request = http::Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.url.clone();
+        if let Some(envelope) = &settings.envelope {
+            *request.headers_mut() = envelope.headers(self.more.clone(), has_body);
+        }
+        let mut config = agent.configure_request(request).allow_non_standard_methods(true);
+        if let Some(time_max) = self.time_max {
+            config = config
+                .timeout_connect(Some(time_max.min(settings.delivery.connect_timeout)))
+                .timeout_send_request(Some(time_max))
+                .timeout_send_body(Some(time_max))
+                .timeout_recv_response(Some(time_max))
+                .timeout_recv_body(Some(time_max));
+        }
+        agent.run(config.build())
+    }
+}
+
+pub(super) fn read_url(url: &str) -> Result<Uri, ReadError> {
+    address::foreign(url).ok_or_else(|| {
+        invalid(&format!(
+            "`{}` is no address, expected http:// or https://",
+            address::without_key(url)
+        ))
+    })
+}
+
+pub(super) fn read_headers(
+    headers: &[(String, String)],
+) -> Result<Vec<(HeaderName, HeaderValue)>, ReadError> {
+    let read = headers.iter().map(|(name, value)| {
+        read_header(name, value).ok_or_else(|| {
+            invalid(&format!("the header `{name}` has a character that no header can carry"))
+        })
+    });
+    read.collect()
+}
+
+fn invalid(what: &str) -> ReadError {
+    ReadError::Request { source: what.into() }
+}

@@ -1,0 +1,11 @@
+"""Batches of three, and what is left when the client is closed."""
+
+import importlib
+import sys
+
+from given import KEY
+
+client = importlib.import_module(sys.argv[1]).LogIngestorClient(KEY, "p-1", batch_size=3, console=False)
+for number in range(8):
+    client.info(f"number {number}", meta={"number": number})
+client.close()
