@@ -238,6 +238,8 @@ impl<'a> Values<'a> {
             Field::StepIndex => values.parts.push(Part::Steps(unit.column(place::STEP_INDEX)?)),
             // Rows are listed once for each of their tags, by `tags`.
             Field::Tags => {}
+            // These are only looked for, never counted or sorted by.
+            Field::Fields => {}
             Field::Template => values.templates(unit)?,
             Field::Exception(path) => {
                 if !unit.is_empty(place::EXCEPTION) {
