@@ -17,7 +17,15 @@ from log_server import LogServer
 from recorder import Recorder
 from running import Start
 
-collect_ignore = ["log_server.py", "recorder.py", "recording.py", "running.py", "web.py"]
+collect_ignore = [
+    "log_server.py",
+    "logiscout.py",
+    "peer.py",
+    "recorder.py",
+    "recording.py",
+    "running.py",
+    "web.py",
+]
 
 
 @pytest.fixture(autouse=True)

@@ -119,7 +119,8 @@ class Surface:
         return "required"
 
     def _is_own(self, module: str) -> bool:
-        return f"{module}.".removeprefix("millpond.compat.").startswith(f"{self._package}.")
+        # A drop-in may keep things elsewhere among ours.
+        return f"{module}.".startswith((f"{self._package}.", "millpond."))
 
     def _text(self, value: Any) -> str:
         if isinstance(value, (set, frozenset)):

@@ -448,13 +448,28 @@ impl Queue {
         }
     }
 
+    /// As [`Self::pause`], because the server said so: no flush ends it, and who flushes hopefully may learn of it.
+    pub fn pause_as_told(&self, delay: Duration, asked: Asked) -> Pause {
+        self.told_to_wait(Instant::now().checked_add(delay));
+        let pause = self.pause(delay, asked, false);
+        self.told_to_wait(None);
+        pause
+    }
+
+    fn told_to_wait(&self, until: Option<Instant>) {
+        let mut state = self.lock();
+        state.told_to_wait_until = until;
+        self.tell(state);
+    }
+
     /// Has everything sent that is there, and waits for it: how many of these records are still not settled.
     pub fn flush(&self, timeout: Duration) -> u64 {
         self.await_all(timeout, State::unsettled_before, timeout, || true, false).left
     }
 
-    /// As [`Self::flush_while`], but no longer than something may come of it: until [`Self::in_vain`], or until a batch
-    /// is [settled](Self::settle) as exhausted or refused.
+    /// As [`Self::flush_while`], but no longer than something may come of it: until [`Self::in_vain`], until a batch is
+    /// [settled](Self::settle) as exhausted or refused, or until the server [has told](Self::pause_as_told) the sender to
+    /// wait for longer than `timeout`.
     pub fn flush_hopefully(
         &self,
         timeout: Duration,
@@ -462,6 +477,15 @@ impl Queue {
         goes_on: impl FnMut() -> bool,
     ) -> Flushed {
         self.await_all(timeout, State::unsettled_before, interval, goes_on, true)
+    }
+
+    /// Has everything sent that is there, however little it is, as soon as nothing stands in the way. Unlike a flush it
+    /// waits for nothing and ends no pause.
+    pub fn hasten(&self) {
+        let mut state = self.lock();
+        state.flush_before = state.flush_before.max(state.entered);
+        drop(state);
+        self.wake.notify_all();
     }
 
     /// Nothing can come for now of the flushes that were asked for up to then.
@@ -524,7 +548,7 @@ impl Queue {
         let mut waits = true;
         loop {
             let left = left(&state, before);
-            let in_vain = state.vain_flushes >= own;
+            let in_vain = state.is_vain(own, deadline);
             let now = Instant::now();
             let remaining =
                 deadline.map_or(timeout, |deadline| deadline.saturating_duration_since(now));
