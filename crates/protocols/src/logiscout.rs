@@ -11,7 +11,7 @@ mod output;
 
 use std::borrow::Cow;
 
-use millpond_record::{Severity, TextAttribute, limits::ATTRIBUTE_BYTES_MAX};
+use millpond_record::{Severity, TextAttribute, json::write_string, limits::ATTRIBUTE_BYTES_MAX};
 
 pub use self::output::{live, log};
 use crate::{
@@ -217,9 +217,9 @@ fn write_exception(out: &mut String, value: &str) {
     out.push('{');
     for (key, text) in told {
         if let Some(text) = text.filter(|_| find(key).is_none()) {
-            millpond_record::json::write_string(out, key);
+            write_string(out, key);
             out.push(':');
-            millpond_record::json::write_string(out, &text);
+            write_string(out, &text);
             out.push(',');
         }
     }

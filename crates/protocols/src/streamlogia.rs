@@ -6,6 +6,8 @@
 mod bulk;
 mod output;
 
+use std::borrow::Cow;
+
 use millpond_record::{Level, TextAttribute};
 
 pub(crate) use self::bulk::read as read_bulk;
@@ -153,7 +155,7 @@ fn required<'a>(
     field: &'static str,
     value: Option<&'a str>,
     expected: &str,
-) -> Result<std::borrow::Cow<'a, str>, Fault> {
+) -> Result<Cow<'a, str>, Fault> {
     let text = value.map(text_of).filter(|text| !text.is_empty());
     text.ok_or_else(|| (field, format!("`{field}` is missing or empty, expected {expected}")))
 }

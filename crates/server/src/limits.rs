@@ -185,6 +185,12 @@ pub(crate) const CONTEXT_RECORDS: usize = 10;
 /// Most records of a flow that is shown: a process of steps has tens.
 pub(crate) const FLOW_RECORDS_MAX: usize = 5000;
 
+/// Runs of a request that are looked for: an id that every request of a service has is no request's.
+pub(crate) const RUNS_FOUND_MAX: usize = 10_000;
+
+/// Runs of a request that are shown.
+pub(crate) const RUNS_SHOWN_MAX: usize = 100;
+
 /// Most missing steps of a flow that are named; all are counted.
 pub(crate) const MISSING_STEPS_NAMED_MAX: usize = 100;
 

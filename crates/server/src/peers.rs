@@ -4,7 +4,7 @@
 //! also one of ours, [`address`] tells the two apart before anything is routed.
 
 pub(crate) mod address;
-mod filters;
+pub(crate) mod filters;
 mod logiscout;
 mod logtide;
 mod otlp;

@@ -130,3 +130,62 @@ fn colour(record: &LogRecord<'_>) -> &'static str {
         _ => "info",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use millpond_record::{Decoded, Timestamp};
+
+    use super::*;
+    use crate::{Defaults, Protocol};
+
+    fn shown(body: &str, show: impl Fn(&LogRecord<'_>) -> String) -> String {
+        let mut shown = String::new();
+        let arrived = Timestamp::from_nanos(0);
+        let protocol = Protocol::LogiScout;
+        let read =
+            crate::read(protocol, body.as_bytes(), &Defaults::default(), arrived, &mut |entry| {
+                match entry.decoded {
+                    Decoded::Record(record) => shown = show(&record),
+                    Decoded::Rejected(rejection) => panic!("{rejection}"),
+                }
+            });
+        assert_eq!(read, Ok(()));
+        shown
+    }
+
+    const SENT: &str = r#"{"payloads":[{"correlationId":"c-1","startedAt":"2026-11-20T23:59:24.126464Z",
+        "endedAt":"2026-11-20T23:59:24.139464Z","durationMS":13.25,"request":{"method":"GET","path":"/a","statusCode":500},
+        "serviceName":"shop","logs":[{"timestamp":"2026-11-20T23:59:24.129546+00:00","level":"critical","message":"m",
+        "loggerName":"shop.orders","metadata":{"n":9007199254740993,"items":[1,2]},"exception":{"value":"v"}}]}]}"#;
+
+    #[test]
+    fn what_a_client_sent_is_found_as_it_was() {
+        assert_eq!(
+            shown(SENT, |record| log("1", "default", record)),
+            concat!(
+                r#"{"id":"1","projectName":"default","correlationId":"c-1","timestamp":"2026-11-20T23:59:24.129546Z","#,
+                r#""level":"critical","service":"shop","loggerName":"shop.orders","message":"m","#,
+                r#""metadata":{"n":9007199254740993,"items":[1,2]},"exception":{"value":"v"},"#,
+                r#""startedAt":"2026-11-20T23:59:24.126464Z","endedAt":"2026-11-20T23:59:24.139464Z","durationMs":13.25,"#,
+                r#""requestMethod":"GET","requestPath":"/a","statusCode":500}"#
+            )
+        );
+    }
+
+    #[test]
+    fn the_live_view_shows_texts_and_knows_what_is_worse_than_an_error() {
+        assert_eq!(
+            shown(SENT, |record| live("1", record)),
+            concat!(
+                r#"{"id":"1","timestamp":"23:59:24","level":"error","service":"shop","message":"m","metadata":{"#,
+                r#""correlation_id":"c-1","request_method":"GET","request_path":"/a","status_code":"500","#,
+                r#""n":"9007199254740993","items":"[1,2]"}}"#
+            )
+        );
+        let success =
+            r#"[{"type":"single","data":{"level":"success","message":"m","projectName":"web"}}]"#;
+        assert!(shown(success, |record| live("1", record)).contains(r#""level":"success""#));
+        let found = shown(success, |record| log("1", "default", record));
+        assert!(found.contains(r#""level":"success""#) && found.contains(r#""projectName":"web""#));
+    }
+}

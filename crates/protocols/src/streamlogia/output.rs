@@ -160,3 +160,74 @@ pub fn csv_row(id: &str, project: &str, record: &LogRecord<'_>) -> Vec<u8> {
 pub fn attribute_in_meta(name: &str) -> Option<TextAttribute> {
     AMONG_META.into_iter().find(|(_, shown)| *shown == name).map(|(attribute, _)| attribute)
 }
+
+#[cfg(test)]
+mod tests {
+    use millpond_record::Decoded;
+
+    use super::*;
+    use crate::{Defaults, Protocol};
+
+    const ID: &str = "98ea23df2da110010000000000000004";
+
+    fn shown(protocol: Protocol, body: &str, show: impl Fn(&LogRecord<'_>) -> String) -> String {
+        let mut shown = String::new();
+        let arrived = Timestamp::from_nanos(1);
+        let read =
+            crate::read(protocol, body.as_bytes(), &Defaults::default(), arrived, &mut |entry| {
+                match entry.decoded {
+                    Decoded::Record(record) => shown = show(&record),
+                    Decoded::Rejected(rejection) => panic!("{rejection}"),
+                }
+            });
+        assert_eq!(read, Ok(()));
+        shown
+    }
+
+    const SENT: &str = r#"{"projectId":"p-1","level":"WARN","message":"a, \"b\"","source":"shop",
+        "timestamp":"2026-11-20T23:59:07.471820+00:00","tags":["x","y"],"meta":{"n":9007199254740993,"a":{"b":1.10}}}"#;
+
+    #[test]
+    fn what_a_client_sent_comes_back_as_it_was() {
+        assert_eq!(
+            shown(Protocol::Streamlogia, SENT, |record| entry(ID, "default", record)),
+            concat!(
+                r#"{"id":"98ea23df-2da1-1001-0000-000000000004","pid":"p-1","projectId":"p-1","level":"WARN","#,
+                r#""message":"a, \"b\"","source":"shop","timestamp":"2026-11-20T23:59:07.471820Z","#,
+                r#""ts":"2026-11-20T23:59:07.471820Z","tags":["x","y"],"meta":{"n":9007199254740993,"a":{"b":1.10}},"#,
+                r#""sourceType":"app","sourceId":null,"attributes":{}}"#
+            )
+        );
+        assert_eq!(record_id("log_98ea23df-2da1-1001-0000-000000000004"), ID);
+    }
+
+    #[test]
+    fn what_a_collector_sent_is_shown_as_such() {
+        let sent = r#"{"message":"m","level":"CRITICAL","source":"nginx","host":"a1","pod":"web-1","attributes":{"port":443}}"#;
+        assert_eq!(
+            shown(Protocol::StreamlogiaBulk, sent, |record| entry(ID, "default", record)),
+            concat!(
+                r#"{"id":"98ea23df-2da1-1001-0000-000000000004","pid":"4c072ae8-5580-83b7-ab42-db642bbfbe22","#,
+                r#""projectId":"4c072ae8-5580-83b7-ab42-db642bbfbe22","level":"ERROR","message":"m","source":"nginx","#,
+                r#""timestamp":"1970-01-01T00:00:00.000000001Z","ts":"1970-01-01T00:00:00.000000001Z","tags":[],"meta":{},"#,
+                r#""sourceType":"infra","sourceId":null,"host":"a1","pod":"web-1","attributes":{"port":443}}"#
+            )
+        );
+    }
+
+    #[test]
+    fn a_row_of_csv_has_what_the_header_names() {
+        let row = shown(Protocol::Streamlogia, SENT, |record| {
+            String::from_utf8(csv_row(ID, "default", record)).unwrap_or_default()
+        });
+        assert_eq!(
+            row,
+            concat!(
+                r#"98ea23df-2da1-1001-0000-000000000004,2026-11-20T23:59:07.471820Z,WARN,shop,"a, ""b""",p-1,app,"x,y","#,
+                r#""{""n"":9007199254740993,""a"":{""b"":1.10}}""#,
+                "\n"
+            )
+        );
+        assert_eq!(CSV_HEADER.split(',').count(), 9);
+    }
+}

@@ -9,8 +9,8 @@ use axum::{
     routing::{get, post},
 };
 use millpond_protocols::{Defaults, Protocol, logiscout};
-use millpond_query::{Field, Filter};
-use millpond_record::TextAttribute;
+use millpond_query::{Field, Filter, TimeRange};
+use millpond_record::{LogRecord, TextAttribute, limits::ATTRIBUTE_BYTES_MAX};
 use millpond_store::{Order, records};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -101,9 +101,13 @@ impl SearchParameters {
         let project = self.project_name.as_ref().filter(|name| name.0 != caller.project.as_str());
         let project =
             project.map(|name| equals(Field::Path(logiscout::PROJECT.to_owned()), name.0.as_str()));
-        let request = self.correlation_id.as_ref();
-        let request =
-            request.map(|id| equals(Field::Text(TextAttribute::RequestId), id.0.as_str()));
+        let request = self.correlation_id.as_ref().map(|Word(id)| {
+            let field = match id.len() > ATTRIBUTE_BYTES_MAX {
+                true => Field::Path(logiscout::CORRELATION_ID.to_owned()),
+                false => Field::Text(TextAttribute::RequestId),
+            };
+            equals(field, id.as_str())
+        });
         all(project.into_iter().chain(request))
     }
 }
@@ -141,7 +145,7 @@ async fn live(State(app): State<App>, caller: Caller) -> Result<Response, ApiErr
 fn newest(offset: usize, limit: usize) -> Search {
     Search {
         filter: Filter::All,
-        range: millpond_query::TimeRange::ALL,
+        range: TimeRange::ALL,
         order: Order::NewestFirst,
         place: None,
         offset,
@@ -155,7 +159,7 @@ fn newest(offset: usize, limit: usize) -> Search {
 fn answer(
     found: &Found,
     members: Vec<(&'static str, Value)>,
-    write: impl Fn(&str, &millpond_record::LogRecord<'_>) -> String,
+    write: impl Fn(&str, &LogRecord<'_>) -> String,
 ) -> Response {
     let mut body = String::from("{\"logs\":[");
     for (count, (cursor, record)) in records(&found.answer.rows).enumerate() {
