@@ -250,8 +250,8 @@ def test_an_answer_without_a_body_is_a_success(recorder: Recorder) -> None:
 
 def test_ingest_takes_odd_values_too(recorder: Recorder, client: LogIngestorClient) -> None:
     recorder.always("/v1/ingest", Answer(body={"ingested": 1, "ids": ["i"]}))
-    assert client.ingest([{"meta": {"id": uuid.UUID(int=7)}}]) == {"ingested": 1, "ids": ["i"]}
-    assert entries(recorder) == [{"meta": {"id": str(uuid.UUID(int=7))}}]
+    assert client.ingest([{"meta": {"id": uuid.UUID(int=7), "nan": float("nan")}}]) == {"ingested": 1, "ids": ["i"]}
+    assert entries(recorder) == [{"meta": {"id": str(uuid.UUID(int=7)), "nan": "NaN"}}]
 
 
 def handled(client: LogIngestorClient) -> logging.Logger:

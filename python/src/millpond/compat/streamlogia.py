@@ -18,6 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from millpond import Shipper
+from millpond._native import Written
 from millpond.compat._address import address
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ ENV_CA_FILE = "STREAMLOGIA_CA_FILE"
 #: As long as the original waits for an answer, and for its threads at the end.
 _REQUEST_TIMEOUT_S = 10.0
 _CLOSE_TIMEOUT_S = 15.0
+#: As much as a Millpond server takes at once.
+_INGEST_BYTES_MAX = 64 << 20
 #: Between two attempts to reach a server that fails.
 _PAUSE_S = 2.0
 #: What is left after that may take so long.
@@ -151,7 +154,7 @@ class LogIngestorClient:
 
         from millpond.compat._streamlogia.errors import http_error
 
-        body = json.dumps(entries, default=str, allow_nan=False)
+        body = str(Written(entries, _INGEST_BYTES_MAX))
         try:
             answer = self._shipper.request("POST", self._url, body, timeout=_REQUEST_TIMEOUT_S)
         except ConnectionError as error:
