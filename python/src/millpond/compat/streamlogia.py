@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from millpond import Shipper
@@ -37,10 +38,9 @@ _INGEST_BYTES_MAX = 64 << 20
 _PAUSE_S = 2.0
 #: What is left after that may take so long.
 _GRACE_S = 2.0
-#: Without a batch size nothing waits; what comes while a request is on its way goes with the next one.
-_AT_ONCE_S = 0.001
-#: No interval is longer.
-_DAY_S = 86_400.0
+#: No interval is shorter, and none longer than a day.
+_INTERVAL_S_MIN = 0.001
+_INTERVAL_S_MAX = 86_400.0
 #: Loggers that fill a log at DEBUG with what concerns nobody but their libraries.
 _CHATTER = ("asyncio", "botocore", "h2", "hpack", "httpcore", "httpx", "urllib3")
 
@@ -106,9 +106,9 @@ class LogIngestorClient:
         self._source = source or "unknown"
         self._console = console
         self._url = f"{base_url.strip().rstrip('/')}/v1/ingest"
-        options: dict[str, Any] = {"batch_age_s": _AT_ONCE_S}
-        if batch_size > 1:
-            options = {"batch_records_max": batch_size, "batch_age_s": min(max(flush_interval, _AT_ONCE_S), _DAY_S)}
+        self._batch_size = max(batch_size, 1)
+        self._logged = count(1)
+        options: dict[str, Any] = {"batch_age_s": min(max(flush_interval, _INTERVAL_S_MIN), _INTERVAL_S_MAX)}
         if ca_file:
             import ssl
 
@@ -214,6 +214,9 @@ class LogIngestorClient:
         if not self._shipper.ship(entry) and self._shipper.is_closed:
             self._shipper = self._open()
             self._shipper.ship(entry)
+        if next(self._logged) % self._batch_size == 0:
+            # What comes while a request is on its way goes with the next one, however much that is.
+            self._shipper.hasten()
         if self._console:
             _print(level, text, fields if shown is None else shown)
 
