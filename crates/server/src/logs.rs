@@ -12,7 +12,7 @@ pub(crate) mod reading;
 pub(crate) mod search;
 pub(crate) mod selection;
 mod story;
-mod table;
+pub(crate) mod table;
 
 pub(crate) use self::{
     aggregated::aggregated,

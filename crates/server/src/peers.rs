@@ -17,6 +17,7 @@ use axum::{
 };
 use serde_json::Value;
 
+pub(crate) use self::streamlogia::Tickets;
 use crate::{error::ApiError, routes::Route};
 
 /// A system whose clients are understood.

@@ -53,7 +53,7 @@ pub(super) fn write_rows(out: &mut String, rows: &RecordBatch) {
 }
 
 /// One value. What JSON has no word for, such as infinity, becomes null; a number that it has no room for, a text.
-pub(super) fn value(column: &dyn Array, row: usize) -> Value {
+pub(crate) fn value(column: &dyn Array, row: usize) -> Value {
     macro_rules! number {
         ($of:ty) => {
             column.as_primitive::<$of>().value(row).into()
