@@ -89,9 +89,20 @@ class Programs:
         """Starts it and waits for its end."""
         return self.start(scenario, variant, venv, *arguments, **options).finish(check=check)
 
-    def seed(self, file: str, *, address: str, key: str, check: bool = True, **environment: str) -> Run:
-        """Runs a program of a seed page, which imports the drop-in by its own name and may import `given`."""
+    def seed(
+        self,
+        file: str,
+        *requests: tuple[str, str, Any],
+        address: str,
+        key: str,
+        check: bool = True,
+        **environment: str,
+    ) -> Run:
+        """Runs a program of a seed page, which imports the drop-in by its own name and may import `given`. If it makes
+        a web application that is asked `requests`: method, path, and JSON or `None`. The statuses are reported."""
         command = [sys.executable, str(HERE / "seeds" / file)]
+        if requests:
+            command = [sys.executable, str(HERE / "asking.py"), command[-1], json.dumps(requests)]
         places = [str(HERE / "scenarios"), surroundings("ours").get("PYTHONPATH", "")]
         variables = {"COMPAT_ADDRESS": address, "COMPAT_KEY": key, "PYTHONPATH": os.pathsep.join(filter(None, places))}
         return self._start(command, "ours", {**variables, **environment}).finish(check=check)

@@ -88,6 +88,8 @@ class Project:
 
 def request(url: str, key: str, body: Any = None) -> Any:
     payload = None if body is None else json.dumps(body).encode()
-    asked = urllib.request.Request(url, data=payload, headers={"X-API-Key": key, "Content-Type": "application/json"})
+    # A content type without a body would make it a question of LogTide's.
+    headers = {"X-API-Key": key} if body is None else {"X-API-Key": key, "Content-Type": "application/json"}
+    asked = urllib.request.Request(url, data=payload, headers=headers)
     with urllib.request.urlopen(asked, timeout=PATIENCE_S) as answer:
         return json.load(answer)

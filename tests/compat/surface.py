@@ -119,12 +119,15 @@ class Surface:
         return "required"
 
     def _is_own(self, module: str) -> bool:
-        return f"{module}.".removeprefix("millpond.compat.").startswith(f"{self._package}.")
+        # A drop-in may keep things elsewhere among ours.
+        return f"{module}.".startswith((f"{self._package}.", "millpond."))
 
     def _text(self, value: Any) -> str:
         if isinstance(value, (set, frozenset)):
             value = sorted(map(repr, value))
         text = repr(value).replace("millpond.compat.", "")
+        # What is made anew for each object shows when that was.
+        text = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "<time>", text)
         return re.sub(r" at 0x[0-9a-f]+", "", text)
 
 

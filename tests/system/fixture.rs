@@ -22,14 +22,16 @@ impl Fixture {
         Ok(Self { folder, server, api })
     }
 
-    /// Method and path of every route that needs a key, as the server itself tells: `/api/v1/logs/{id}`.
-    pub(crate) fn routes_with_key(&self) -> Result<Vec<(String, String)>> {
+    /// Method and path of every route that needs a key, as the server itself tells: `/api/v1/logs/{id}`; and whether it
+    /// is ours, not another system's.
+    pub(crate) fn routes_with_key(&self) -> Result<Vec<(String, String, bool)>> {
         let document = self.api.bare("GET", "/api/v1/openapi.json", &[])?.succeeded()?.body;
         let mut routes = Vec::new();
         for (path, operations) in document["paths"].as_object().context("no paths")? {
             for (method, operation) in operations.as_object().context("no operations")? {
                 if operation["security"] != json!([]) {
-                    routes.push((method.to_uppercase(), path.clone()));
+                    let ours = operation["tags"] == json!(["Millpond"]);
+                    routes.push((method.to_uppercase(), path.clone(), ours));
                 }
             }
         }

@@ -27,6 +27,7 @@ mod ingest;
 mod logtide;
 mod memory;
 mod openapi;
+mod otlp;
 mod pipes;
 mod program;
 mod query;

@@ -27,7 +27,7 @@ use crate::{
     diagnostics::{is_own_thread, own_this_thread},
     envelope::Sealed,
     fork,
-    limits::{RECORD_BYTES_MAX, SPOOL_GRACE},
+    limits::{HOOK_STACK_BYTES, RECORD_BYTES_MAX, SENDER_STACK_BYTES, SPOOL_GRACE},
     line::Prefix,
     metrics::Tally,
     pipeline::Pipeline,
@@ -147,7 +147,10 @@ impl Engine {
         }
         let engine = Arc::clone(self);
         // Nobody joins the thread, least of all a forked child, where it would be a ghost (dd-trace-py#18901).
-        let started = start("millpond", move || {
+        let envelope = self.settings.envelope.as_ref();
+        let calls_out = envelope.is_some_and(|envelope| envelope.on_failure.is_some());
+        let stack_bytes = if calls_out { HOOK_STACK_BYTES } else { SENDER_STACK_BYTES };
+        let started = start("millpond", stack_bytes, move || {
             own_this_thread();
             let _watch = Watch(Arc::clone(&engine));
             Sender::new(engine).run();
@@ -201,6 +204,10 @@ impl Engine {
 
     pub(crate) fn metrics(&self) -> Metrics {
         self.tally.metrics(self.queue.counters())
+    }
+
+    pub(crate) fn hasten(&self) {
+        self.queue.hasten();
     }
 
     pub(crate) fn reset_metrics(&self) {

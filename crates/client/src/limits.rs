@@ -125,6 +125,10 @@ pub const LINE_BYTES_KEPT_MAX: usize = 64 << 10;
 /// Stack of the sender thread. Only what is touched is ever memory; TLS handshakes in debug builds need the most.
 pub const SENDER_STACK_BYTES: usize = 1 << 20;
 
+/// Stack of a sender thread that calls the application: what threads usually have. Python 3.9 takes 1 KiB for each of
+/// 1,000 frames before it stops a recursion, and a program may allow more.
+pub const HOOK_STACK_BYTES: usize = 8 << 20;
+
 /// How often the same complaint may go to stderr.
 pub const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
 

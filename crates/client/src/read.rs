@@ -5,6 +5,7 @@ mod answer;
 #[cfg(feature = "async")]
 mod asynchronous;
 mod error;
+mod events;
 pub(crate) mod exchange;
 mod log;
 mod pages;
@@ -22,6 +23,7 @@ pub use answer::{Bucket, Count, OwnKey, Page, Receipt, Rejected, Statistics};
 #[cfg(feature = "async")]
 pub use asynchronous::{AsyncLogs, AsyncReader};
 pub use error::ReadError;
+pub use events::EventStream;
 pub use log::Log;
 pub use pages::Logs;
 pub use query::{Aggregation, Filter, Query};

@@ -5,7 +5,7 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 use crate::{
     BreakerState, Client, FlushOutcome, Metrics,
     diagnostics::is_own_thread,
-    read::{ReadError, Request, Response, exchange::Exchange},
+    read::{EventStream, ReadError, Request, Response, exchange::Exchange},
 };
 
 /// Delivers JSON of any form to any server, as a [`Client`] delivers records to Millpond's: with the same queue, batches,
@@ -117,6 +117,18 @@ impl Shipper {
     /// There is no answer, or the request can't be written.
     pub fn request(&self, request: &Request) -> Result<Response, ReadError> {
         request.send(&self.exchange)
+    }
+
+    /// The data of the server-sent events that a `GET` of this address is answered with. Connects when the first one is
+    /// wanted.
+    pub fn events(&self, request: Request) -> EventStream {
+        EventStream::new(Arc::clone(&self.exchange), request)
+    }
+
+    /// Has what waits sent at once, though no batch is full or old enough. Waits for nothing, and cuts no pause after a
+    /// failure short, as a flush does.
+    pub fn hasten(&self) {
+        self.client.hasten();
     }
 
     /// The account of this process so far.

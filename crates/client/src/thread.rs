@@ -11,24 +11,31 @@
 
 use std::io;
 
-use crate::limits::SENDER_STACK_BYTES;
-
-/// Starts a thread that nobody joins. A panic ends the thread and nothing else.
+/// Starts a thread with so much stack that nobody joins. A panic ends the thread and nothing else.
 ///
 /// # Errors
 /// The system has none left.
 #[cfg(unix)]
-pub(crate) fn start(name: &'static str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    posix::start(Box::new(move || {
+pub(crate) fn start(
+    name: &'static str,
+    stack_bytes: usize,
+    work: impl FnOnce() + Send + 'static,
+) -> io::Result<()> {
+    let work = Box::new(move || {
         posix::set_name(name);
         work();
-    }))
+    });
+    posix::start(stack_bytes, work)
 }
 
 /// See above.
 #[cfg(not(unix))]
-pub(crate) fn start(name: &'static str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    let thread = std::thread::Builder::new().name(name.to_owned()).stack_size(SENDER_STACK_BYTES);
+pub(crate) fn start(
+    name: &'static str,
+    stack_bytes: usize,
+    work: impl FnOnce() + Send + 'static,
+) -> io::Result<()> {
+    let thread = std::thread::Builder::new().name(name.to_owned()).stack_size(stack_bytes);
     thread.spawn(work).map(drop)
 }
 
@@ -42,16 +49,14 @@ mod posix {
         ptr,
     };
 
-    use super::SENDER_STACK_BYTES;
-
     type Work = Box<dyn FnOnce() + Send>;
 
     /// Signals that a thread brings upon itself. Blocked they would end the process past its handlers.
     const OWN_SIGNALS: [libc::c_int; 6] =
         [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS];
 
-    pub(super) fn start(work: Work) -> io::Result<()> {
-        deaf(|| create(work))
+    pub(super) fn start(stack_bytes: usize, work: Work) -> io::Result<()> {
+        deaf(|| create(stack_bytes, work))
     }
 
     /// Blocks the signals of others meanwhile: a thread that begins in it inherits that, and none can come too early.
@@ -78,7 +83,7 @@ mod posix {
         begun
     }
 
-    fn create(work: Work) -> io::Result<()> {
+    fn create(stack_bytes: usize, work: Work) -> io::Result<()> {
         // The pointer to a boxed closure has two words, and a thread is given one.
         let work = Box::into_raw(Box::new(work));
         // SAFETY: the attributes are initialized before they are used and destroyed after. `run` gets the pointer
@@ -94,7 +99,7 @@ mod posix {
             if error == 0 {
                 libc::pthread_attr_setdetachstate(attributes, libc::PTHREAD_CREATE_DETACHED);
                 // Refused only if it is too little for this system; then the default is used.
-                libc::pthread_attr_setstacksize(attributes, SENDER_STACK_BYTES);
+                libc::pthread_attr_setstacksize(attributes, stack_bytes);
                 let mut thread = MaybeUninit::uninit();
                 error = libc::pthread_create(
                     thread.as_mut_ptr(),
@@ -146,14 +151,15 @@ mod tests {
     use std::sync::mpsc::sync_channel;
 
     use super::start;
+    use crate::limits::SENDER_STACK_BYTES;
 
     #[test]
     fn a_thread_works_and_a_panic_in_it_is_its_own() {
         let (tell, told) = sync_channel(1);
         let told_too = tell.clone();
-        start("millpond-test", move || tell.send(1).unwrap()).unwrap();
+        start("millpond-test", SENDER_STACK_BYTES, move || tell.send(1).unwrap()).unwrap();
         assert_eq!(told.recv().unwrap(), 1);
-        start("millpond-test", move || {
+        start("millpond-test", SENDER_STACK_BYTES, move || {
             let _told_too = told_too;
             panic!("of the test");
         })
@@ -180,7 +186,7 @@ mod tests {
     fn a_thread_takes_no_signals_but_those_that_it_brings_upon_itself() {
         const SENT: [libc::c_int; 4] = [libc::SIGTERM, libc::SIGINT, libc::SIGALRM, libc::SIGCHLD];
         let (tell, told) = sync_channel(1);
-        start("millpond-test", move || {
+        start("millpond-test", SENDER_STACK_BYTES, move || {
             tell.send((blocked(&SENT), blocked(&[libc::SIGSEGV, libc::SIGBUS]))).unwrap();
         })
         .unwrap();

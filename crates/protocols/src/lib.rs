@@ -18,16 +18,20 @@ mod text;
 pub mod logiscout;
 pub mod logtide;
 pub mod otlp;
+pub mod request;
 pub mod streamlogia;
 pub mod timberlogs;
 
 mod defaults;
+mod derived_id;
 mod detect;
+mod document;
 mod draft;
 mod lines;
 mod names;
 mod output;
 mod protocol;
+mod shown;
 mod time;
 mod walk;
 

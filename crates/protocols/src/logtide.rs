@@ -1,11 +1,8 @@
 //! LogTide: records as it shows them. What its clients send is read as our own JSON is.
 
-use millpond_record::{
-    Level, LogRecord, TextAttribute,
-    json::{ObjectBuilder, write_string},
-};
+use millpond_record::{Level, LogRecord, TextAttribute, json::ObjectBuilder};
 
-use crate::time::with_micros;
+use crate::{shown::Rest, time::with_micros};
 
 /// Attributes that stand beside `metadata`, by LogTide's names.
 const BESIDE: [(TextAttribute, &str); 3] = [
@@ -72,33 +69,7 @@ pub fn attribute_in_metadata(name: &str) -> Option<TextAttribute> {
 }
 
 fn metadata(record: &LogRecord<'_>) -> String {
-    let mut metadata = ObjectBuilder::default();
-    // What was sent under one of our names counts.
-    let sent: Vec<_> = record.fields.members().collect();
-    let is_free = |name: &str| sent.iter().all(|(key, _)| key != name);
-    for (attribute, name) in AMONG_METADATA {
-        if let Some(text) = record.text(attribute).filter(|_| is_free(name)) {
-            metadata.string(name, text);
-        }
-    }
-    if let Some(step) = record.step_index.filter(|_| is_free("step_index")) {
-        metadata.key("step_index").push_str(&step.to_string());
-    }
-    if !record.tags.is_empty() && is_free("tags") {
-        let tags = metadata.key("tags");
-        for (place, tag) in record.tags.iter().enumerate() {
-            tags.push(if place == 0 { '[' } else { ',' });
-            write_string(tags, tag);
-        }
-        tags.push(']');
-    }
-    if let Some(exception) = record.exception.as_ref().filter(|_| is_free("exception")) {
-        metadata.key("exception").push_str(exception.as_str());
-    }
-    for (key, value) in &sent {
-        metadata.key(key).push_str(value);
-    }
-    metadata.finish().as_str().to_owned()
+    Rest { attributes: &AMONG_METADATA, tags: true, exception: true, hidden: &[] }.of(record)
 }
 
 #[cfg(test)]

@@ -83,6 +83,11 @@ impl<'a> Output<'a> {
         self.observed
     }
 
+    /// The place of the next entry.
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.index == 0
     }

@@ -27,6 +27,11 @@ pub(crate) fn with_micros(time: Timestamp) -> String {
     micros.map_or_else(|| nanos.clone(), |micros| format!("{micros}Z"))
 }
 
+/// RFC 3339 in UTC with six digits behind the point, or with nine where six would not say all.
+pub(crate) fn exactly(time: Timestamp) -> String {
+    if time.nanos() % 1000 == 0 { with_micros(time) } else { time.to_string() }
+}
+
 /// `HH:MM:SS` and nothing else but a fraction.
 pub(crate) fn is_clock(text: &str) -> bool {
     let mut cursor = Cursor { rest: text };

@@ -31,7 +31,13 @@ fn protocols() -> impl Iterator<Item = (String, Protocol)> {
     let ours = Format::ALL.map(|format| (format.name().to_owned(), format.into()));
     let timberlogs =
         Format::ALL.map(|format| (format!("timberlogs_{format}"), Protocol::Timberlogs(format)));
-    ours.into_iter().chain(timberlogs)
+    let others = [
+        ("logiscout", Protocol::LogiScout),
+        ("streamlogia", Protocol::Streamlogia),
+        ("streamlogia_bulk", Protocol::StreamlogiaBulk),
+    ];
+    let others = others.map(|(name, protocol)| (name.to_owned(), protocol));
+    ours.into_iter().chain(timberlogs).chain(others)
 }
 
 fn check(protocol: Protocol, input: &Path) {

@@ -23,6 +23,7 @@ mod record;
 mod shipper;
 mod sigterm;
 mod value;
+mod written;
 
 #[pyo3::pymodule(gil_used = false)]
 mod _native {
@@ -36,6 +37,7 @@ mod _native {
         log_stream::LogStream,
         read::{Reader, Stopper},
         shipper::Shipper,
+        written::Written,
     };
 
     /// The interpreter is about to end: log calls of other threads run no code of the application any more.

@@ -16,26 +16,61 @@ use crate::{
     limits::SIGNAL_INTERVAL,
 };
 
-/// Logs as they are stored, as JSON. Made by `Reader.stream`; connects when it is first asked.
+/// Logs as they are stored, as JSON, or the data of other events. Made by `Reader.stream` and `Shipper.events`; connects
+/// when it is first asked.
 #[pyclass(frozen, module = "millpond._native")]
 pub(crate) struct LogStream {
     /// Until it is first asked.
-    stream: Mutex<Option<read::LogStream>>,
+    stream: Mutex<Option<Follow>>,
     handover: Arc<Handover>,
     started: Once,
     process: u32,
 }
+
+/// Reads to the end.
+type Follow = Box<dyn FnOnce(&Handover) + Send>;
 
 impl LogStream {
     pub(crate) fn of(stream: read::LogStream) -> Self {
         let position = stream.position().map(str::to_owned);
         let handover = Arc::new(Handover::new(stream.stopper(), position));
         let (outage, progress) = (Arc::clone(&handover), Arc::clone(&handover));
-        let stream = stream
+        let mut stream = stream
             .on_outage(move |error| outage.interrupt(Failure::from(error)))
             .on_progress(move |position| progress.advance(position));
+        let follow = move |handover: &Handover| {
+            while let Some(log) = stream.next() {
+                let text = log.and_then(|log| {
+                    serde_json::to_string(&log)
+                        .map_err(|error| ReadError::Malformed { what: error.to_string() })
+                });
+                let text = text.map_err(|error| Failure::from(&error));
+                if !handover.push(text, stream.position()) {
+                    break;
+                }
+            }
+        };
+        Self::following(Box::new(follow), handover)
+    }
+
+    pub(crate) fn of_events(stream: read::EventStream) -> Self {
+        let handover = Arc::new(Handover::new(stream.stopper(), None));
+        let outage = Arc::clone(&handover);
+        let mut stream = stream.on_outage(move |error| outage.interrupt(Failure::from(error)));
+        let follow = move |handover: &Handover| {
+            while let Some(data) = stream.next() {
+                let data = data.map_err(|error| Failure::from(&error));
+                if !handover.push(data, stream.position()) {
+                    break;
+                }
+            }
+        };
+        Self::following(Box::new(follow), handover)
+    }
+
+    fn following(follow: Follow, handover: Arc<Handover>) -> Self {
         Self {
-            stream: Mutex::new(Some(stream)),
+            stream: Mutex::new(Some(follow)),
             handover,
             started: Once::new(),
             process: std::process::id(),
@@ -114,29 +149,18 @@ impl LogStream {
 
     fn start(&self) {
         let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(stream) = stream else { return };
+        let Some(follow) = stream else { return };
         let handover = Arc::clone(&self.handover);
         let reader = thread::Builder::new().name("millpond-stream".to_owned());
-        if let Err(error) = reader.spawn(move || follow(stream, &handover)) {
+        let work = move || {
+            follow(&handover);
+            handover.end();
+        };
+        if let Err(error) = reader.spawn(work) {
             self.handover.push(Err(Failure::from(&ReadError::Thread(error))), None);
             self.handover.end();
         }
     }
-}
-
-/// Reads to the end.
-fn follow(mut stream: read::LogStream, handover: &Handover) {
-    while let Some(log) = stream.next() {
-        let text = log.and_then(|log| {
-            serde_json::to_string(&log)
-                .map_err(|error| ReadError::Malformed { what: error.to_string() })
-        });
-        let text = text.map_err(|error| Failure::from(&error));
-        if !handover.push(text, stream.position()) {
-            break;
-        }
-    }
-    handover.end();
 }
 
 impl Drop for LogStream {

@@ -10,6 +10,7 @@ use crate::{
     ending::{LogCall, is_plain},
     failure,
     limits::{SCRATCH_BYTES_KEPT_MAX, SIGNAL_INTERVAL, VALUES_BYTES_MAX},
+    log_stream::LogStream,
     options::{self, duration},
     read::{Stopper, patiently},
     value::{Writer, guard},
@@ -107,9 +108,23 @@ impl Shipper {
         account(py, &self.shipper.metrics(), self.shipper.breaker_state(), 0)
     }
 
+    /// Has what waits sent at once, and waits for nothing.
+    fn hasten(&self) {
+        self.shipper.hasten();
+    }
+
     /// Counts anew from now on.
     fn reset_metrics(&self) {
         self.shipper.reset_metrics();
+    }
+
+    /// The data of the server-sent events of the same system.
+    fn events(&self, url: String, headers: Vec<(String, String)>) -> LogStream {
+        let request =
+            headers.into_iter().fold(read::Request::new("GET", url), |request, (name, value)| {
+                request.header(name, value)
+            });
+        LogStream::of_events(self.shipper.events(request))
     }
 
     /// Asks the same system something else: status, body, and headers. Works in this thread if there is a stopper.

@@ -23,6 +23,7 @@ use crate::{
     kind::{self, Kind},
     limits::{ESCAPE_FACTOR_MAX, INTEGER_BITS_MAX, VALUE_DEPTH_MAX, VALUES_BYTES_MAX},
     object,
+    written::Written,
 };
 
 /// Written in place of what a limit leaves out.
@@ -124,6 +125,10 @@ impl<'a> Writer<'a> {
         if let Ok(tuple) = value.cast_exact::<PyTuple>() {
             return self.nested(value, |writer| writer.array(tuple.iter()));
         }
+        if let Ok(written) = value.cast_exact::<Written>() {
+            self.written(&written.get().json);
+            return Ok(());
+        }
         if is_plain() {
             self.unprintable(value);
             return Ok(());
@@ -207,6 +212,15 @@ impl<'a> Writer<'a> {
             }
             Kind::Proxy => self.string(&value.repr()?),
             _ => self.string(&value.str()?),
+        }
+    }
+
+    /// Writes what was written before, all or nothing of it.
+    fn written(&mut self, json: &str) {
+        if json.len() <= self.end.saturating_sub(self.out.len()) {
+            self.out.push_str(json);
+        } else {
+            write_string(self.out, self.too_large);
         }
     }
 

@@ -152,6 +152,21 @@ pub(crate) const TOTAL_TIME_MAX: Duration = Duration::from_secs(5);
 /// Most conditions of LogTide's `metadata_filters`, as LogTide has it.
 pub(crate) const LOGTIDE_FILTERS_MAX: usize = 10;
 
+/// Groups of Streamlogia's counts unless told otherwise, as Streamlogia has it.
+pub(crate) const STREAMLOGIA_GROUPS: usize = 50;
+
+/// Most groups of Streamlogia's counts, as Streamlogia has it.
+pub(crate) const STREAMLOGIA_GROUPS_MAX: usize = 500;
+
+/// Most records of an export: the connection is busy for seconds. What needs more asks in pieces of time.
+pub(crate) const EXPORT_RECORDS_MAX: usize = 100_000;
+
+/// How long a ticket for a stream is good, as Streamlogia has it.
+pub(crate) const TICKET_TIME: Duration = Duration::from_secs(30);
+
+/// Most tickets that are good at the same time: at some 300 bytes each, three megabytes.
+pub(crate) const TICKETS_MAX: usize = 10_000;
+
 /// Most records that a search leaves out before its page: they are all found first. Cursors go further.
 pub(crate) const OFFSET_MAX: usize = 10_000;
 
@@ -169,6 +184,12 @@ pub(crate) const CONTEXT_RECORDS: usize = 10;
 
 /// Most records of a flow that is shown: a process of steps has tens.
 pub(crate) const FLOW_RECORDS_MAX: usize = 5000;
+
+/// Runs of a request that are looked for: an id that every request of a service has is no request's.
+pub(crate) const RUNS_FOUND_MAX: usize = 10_000;
+
+/// Runs of a request that are shown.
+pub(crate) const RUNS_SHOWN_MAX: usize = 100;
 
 /// Most missing steps of a flow that are named; all are counted.
 pub(crate) const MISSING_STEPS_NAMED_MAX: usize = 100;

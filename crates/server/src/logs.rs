@@ -9,6 +9,7 @@ pub(crate) mod page;
 pub(crate) mod parameters;
 mod query;
 pub(crate) mod reading;
+mod runs;
 pub(crate) mod search;
 pub(crate) mod selection;
 mod story;

@@ -115,11 +115,14 @@ fn reference(schema: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{schema}") })
 }
 
-/// `get_logs_id_context`; of another system, whose paths may end like ours, `get_v1_logs_id`.
+/// `get_logs_id_context`; in front the system whose route it is, for two may have one name for different things.
 fn operation_id(route: &Route) -> String {
-    let words = route.path.split(['/', '{', '}', '.']).filter(|word| !word.is_empty());
-    let words = words.filter(|word| route.peer.is_some() || !matches!(*word, "api" | "v1"));
-    std::iter::once(route.method.to_lowercase())
+    let words = route.path.split(['/', '{', '}', '.', '-']).filter(|word| !word.is_empty());
+    let words = words.filter(|word| !matches!(*word, "api" | "v1"));
+    let system = route.peer.map(|peer| peer.name().to_lowercase());
+    system
+        .into_iter()
+        .chain([route.method.to_lowercase()])
         .chain(words.map(str::to_owned))
         .collect::<Vec<_>>()
         .join("_")

@@ -4,7 +4,7 @@
 //! also one of ours, [`address`] tells the two apart before anything is routed.
 
 pub(crate) mod address;
-mod filters;
+pub(crate) mod filters;
 mod logiscout;
 mod logtide;
 mod otlp;
@@ -17,6 +17,7 @@ use axum::{
 };
 use serde_json::Value;
 
+pub(crate) use self::streamlogia::Tickets;
 use crate::{error::ApiError, routes::Route};
 
 /// A system whose clients are understood.

@@ -67,8 +67,8 @@ if TYPE_CHECKING:
         UnreachableError,
     )
     from millpond._reading import Logs, LogStream, StopHandle
-    from millpond._shipper import Failure, Response, Shipper
     from millpond._reading_here import aggregated, by_trace_id, ingest_raw, logs, query, stream, tail
+    from millpond._shipper import EventStream, Failure, Response, Shipper
 
 #: What most programs never use is imported when it is first asked for: a log library must not slow down the start.
 _LATER = {
@@ -82,7 +82,7 @@ _LATER = {
     ),
     "_reading": ("LogStream", "Logs", "StopHandle"),
     "_reading_here": ("aggregated", "by_trace_id", "ingest_raw", "logs", "query", "stream", "tail"),
-    "_shipper": ("Failure", "Response", "Shipper"),
+    "_shipper": ("EventStream", "Failure", "Response", "Shipper"),
 }  # fmt: skip
 _MODULES = {name: module for module, names in _LATER.items() for name in names}
 
@@ -112,6 +112,7 @@ __all__ = [
     "ConfigurationError",
     "Count",
     "Diagnosis",
+    "EventStream",
     "Failure",
     "Finding",
     "Flow",

@@ -60,10 +60,9 @@ class _RecordOptions(TypedDict, total=False):
     loss_reports: bool | None
 
 
-class ShipperOptions(TypedDict, total=False):
-    """The options of a :class:`millpond.Shipper`, which a client has as well. See ``docs/python/options.md``."""
+class _DeliveryOptions(TypedDict, total=False):
+    """How something is delivered, whatever it is."""
 
-    mode: Literal["normal", "development", "silent"] | None
     spool_dir: str | os.PathLike[str] | None
     spool_bytes_max: int | None
     spool_age_s_max: float | None
@@ -88,8 +87,16 @@ class ShipperOptions(TypedDict, total=False):
     flush_on_sigterm: bool | None
 
 
-class Options(_RecordOptions, ShipperOptions, total=False):
+class ShipperOptions(_DeliveryOptions, total=False):
+    """The options of a :class:`millpond.Shipper`. See ``docs/python/options.md``."""
+
+    mode: Literal["normal", "silent"] | None
+
+
+class Options(_DeliveryOptions, _RecordOptions, total=False):
     """The options of a client. See ``docs/python/options.md``."""
+
+    mode: Literal["normal", "development", "silent"] | None
 
 
 #: Turns a value into what the native client takes: (value, where it stands, whether it is a word of the environment).
@@ -373,8 +380,15 @@ OPTIONS = (
            "true", native=False),
 )  # fmt: skip
 
-#: Those that say how records are delivered, whatever is in them.
-SHIPPER_OPTIONS = tuple(option for option in OPTIONS if option.name in ShipperOptions.__annotations__)
+#: Those that say how something is delivered, whatever it is. Not every server can read what is compressed.
+SHIPPER_OPTIONS = (
+    Option("mode", _one_of("normal", "silent"), "send; or do nothing", "normal"),
+    *(
+        option._replace(default="none") if option.name == "compression" else option
+        for option in OPTIONS
+        if option.name in _DeliveryOptions.__annotations__
+    ),
+)
 
 
 class Settings(NamedTuple):

@@ -19,7 +19,7 @@ from millpond._config import (
 from millpond._exit import exit_, say
 from millpond._gevent import patiently
 from millpond._offload import begin, offload
-from millpond._read_errors import MalformedAnswerError, ReadError, ReadTimeoutError, UnreachableError
+from millpond._read_errors import MalformedAnswerError, ReadError, ReadTimeoutError, RefusedError, UnreachableError
 from millpond._start import seconds
 
 if TYPE_CHECKING:
@@ -60,27 +60,73 @@ class RequestTimeoutError(ConnectionError, TimeoutError):
     """There was no answer in time."""
 
 
+class EventStream:
+    """The data of server-sent events as they come, each as text, whatever its type. An iterator that waits for the next
+    one for as long as it takes; other threads run meanwhile, and Ctrl-C works.
+
+    Connects when the first one is wanted. A connection that breaks later is made again, behind the last event if the
+    server gives ids. The next event raises ``ConnectionError`` if there is no first connection, and
+    :class:`millpond.RefusedError` (``status``, ``code``) if the server refuses. Leaving the ``with`` block stops it.
+    """
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, stream: _native.LogStream) -> None:
+        self._stream = stream
+
+    def stop(self) -> None:
+        """Ends it, from any thread, also while another one waits for an event. Doing it again does no harm."""
+        self._stream.stop()
+
+    @property
+    def outage(self) -> str | None:
+        """Why there is no connection, while it is tried again; ``None`` while there is one."""
+        outage = self._stream.outage
+        return None if outage is None else str(outage)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        try:
+            data = self._stream.next()
+        except RefusedError:
+            raise
+        except ReadError as error:
+            raise _raised(error) from None
+        if data is None:
+            raise StopIteration
+        return data
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
 class Shipper:
-    """Delivers JSON of any form to any server, as :class:`millpond.Client` delivers records to Millpond's: with the same
-    queue, batches, retries, circuit breaker and spool, at the end of the program, and in forked children.
+    """Delivers JSON of any form to any server, as :class:`millpond.Client` delivers records to Millpond's: with the
+    same queue, batches, retries, circuit breaker and spool, at the end of the program, and in forked children.
 
     >>> shipper = millpond.Shipper("https://logs.example/v1/logs", headers={"x-api-key": "…"})
     >>> shipper.ship({"text": "order placed", "order": 4711})
     True
 
     Every answer 2xx means that the batch was delivered, but for entries that its JSON lists as ``rejected``. 408, 425,
-    429, 5xx and no answer at all: it is tried again, when ``Retry-After`` or the ``retryAfter`` of a JSON body says so, at
-    most two minutes later. 413: it is halved. 400, 415, 422 and what else is 4xx: it is cut up until the entry at fault
-    is alone, and that one is dropped. 401, 403, 404, 405, 410 and redirects: see ``refused``.
+    429, 5xx and no answer at all: it is tried again, when ``Retry-After`` or the ``retryAfter`` of a JSON body says so,
+    at most two minutes later. 413: it is halved. 400, 415, 422 and what else is 4xx: it is cut up until the entry at
+    fault is alone, and that one is dropped. 401, 403, 404, 405, 410 and redirects: see ``refused``.
 
     :param url: the whole address that batches are posted to.
     :param headers: headers of every request. ``Content-Type`` is ``application/json`` unless it is among them.
     :param prefix: what stands in a body in front of its entries, which are separated by commas.
     :param suffix: what stands behind them.
-    :param refused: whether a batch whose key or address is refused is kept, and tried now and then and at each flush, or
-        dropped and counted.
-    :param on_failure: called with a :class:`Failure` after each attempt that failed, in the thread that sends: whatever it
-        waits for, delivery waits for. It may ship and flush (which doesn't wait there). What it raises is said once.
+    :param refused: whether a batch whose key or address is refused is kept, and tried now and then and at each flush,
+        or dropped and counted.
+    :param on_failure: called with a :class:`Failure` after each attempt that failed, in the thread that sends: what it
+        waits for, delivery waits for. It may ship, and flush (which doesn't wait there). What it raises is said once on
+        stderr. It is not called any more once the interpreter is about to end.
     """
 
     __slots__ = ("__weakref__", "_closed", "_native", "_report", "_settings", "_url")
@@ -89,7 +135,7 @@ class Shipper:
         self,
         url: str,
         *,
-        headers: Mapping[str, str] = {},  # noqa: B006 (it is not changed)
+        headers: Mapping[str, str] = {},
         prefix: str = "[",
         suffix: str = "]",
         refused: Literal["keep", "drop"] = "keep",
@@ -121,17 +167,22 @@ class Shipper:
         exit_.watch(self._native, self._settings)
 
     def ship(self, entry: object) -> bool:
-        """Takes a copy of the value as JSON (for odd values see ``docs/python/values.md``); whether it was taken: not if
-        the shipper is closed or its queue full. Never raises, and waits only where ``overflow`` is ``block``."""
+        """Takes a copy of the value as JSON (for odd values see ``docs/python/values.md``); whether it was taken: not
+        if the shipper is closed or its queue full. Never raises, and waits only where ``overflow`` is ``block``."""
         return self._native.ship(entry)
+
+    def hasten(self) -> None:
+        """Has what waits sent at once, though no batch is full or old enough. Waits for nothing, and cuts no pause
+        after a failure short, as a flush does."""
+        self._native.hasten()
 
     def flush(self, timeout: float | None = None) -> bool:
         """Waits until everything shipped so far is delivered, at most ``timeout`` seconds (default: the shutdown
         time-out); whether it was. Other threads run meanwhile.
 
-        Says ``False`` early where nothing comes of waiting: once a batch was given up (after ``attempts_max``, or because
-        it was refused), once the server refuses everything, or once the circuit breaker is open and another attempt has
-        failed."""
+        Says ``False`` early where nothing comes of waiting: once a batch was given up (after ``attempts_max``, or
+        because it was refused), once the server refuses everything, or once the circuit breaker is open and another
+        attempt has failed."""
         return patiently(self._native.flush_hopefully, self._timeout(timeout))
 
     async def flush_async(self, timeout: float | None = None) -> bool:
@@ -168,7 +219,7 @@ class Shipper:
         url: str,
         body: str | bytes | None = None,
         *,
-        headers: Mapping[str, str] = {},  # noqa: B006 (it is not changed)
+        headers: Mapping[str, str] = {},
         timeout: float | None = None,
     ) -> Response:
         """Asks the same system something else, with the same headers (``headers`` go before them), proxy, certificates
@@ -186,12 +237,16 @@ class Shipper:
         url: str,
         body: str | bytes | None = None,
         *,
-        headers: Mapping[str, str] = {},  # noqa: B006 (it is not changed)
+        headers: Mapping[str, str] = {},
         timeout: float | None = None,
     ) -> Response:
         """As :meth:`request`, for asyncio. A task that is cancelled ends the request."""
         stopper = _native.Stopper()
         return await offload(lambda: self._request(stopper, method, url, body, headers, timeout), stopper.stop)
+
+    def events(self, url: str, *, headers: Mapping[str, str] = {}) -> EventStream:
+        """The data of the server-sent events of this address, with the same headers (``headers`` go before them)."""
+        return EventStream(self._native.events(url, headers_from(headers, "events(headers=…)")))
 
     def _request(
         self,

@@ -18,7 +18,9 @@ use crate::{
     clock::Steady,
     diagnostics::{self, Complaint, Complaints},
     engine::Engine,
-    limits::{SPOOL_DELAY, SPOOL_FULL_INTERVAL, SPOOL_IDLE, SPOOL_RETRY_INTERVAL},
+    limits::{
+        SENDER_STACK_BYTES, SPOOL_DELAY, SPOOL_FULL_INTERVAL, SPOOL_IDLE, SPOOL_RETRY_INTERVAL,
+    },
     thread,
 };
 
@@ -63,7 +65,7 @@ pub(crate) fn start(
         idle: true,
         complaints: Complaints::default(),
     };
-    thread::start("millpond-spool", move || {
+    thread::start("millpond-spool", SENDER_STACK_BYTES, move || {
         diagnostics::own_this_thread();
         keeper.run();
     })?;

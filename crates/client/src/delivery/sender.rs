@@ -201,7 +201,7 @@ impl Sender {
         if rejected > 0 {
             self.complaints
                 .say(Complaint::Rejected, &format_args!("the server rejected {rejected} records"));
-            self.report(rejected, true);
+            self.report(&format!("the server rejected {rejected} entries"), rejected, true);
         }
         // Before somebody is told that all is delivered, so that who flushes once more has the report delivered as well;
         // and again, since this batch may have lost something itself.
@@ -221,7 +221,7 @@ impl Sender {
         let attempts = self.parcels.front().map_or(0, |parcel| parcel.attempts);
         let exhausted =
             self.engine.settings.delivery.attempts_max.is_some_and(|max| attempts >= max);
-        self.report(self.first_records(), exhausted);
+        self.report_first(exhausted);
         if exhausted {
             self.settle(Settlement::dropped(DropReason::Exhausted));
         }
@@ -229,7 +229,13 @@ impl Sender {
             self.engine.queue.in_vain(self.asked);
         }
         let delay = self.backoff.next(random::u64() as u32, asked);
-        self.pause(delay.max(opened.map_or(Duration::ZERO, |(reset, _)| reset)), asked.is_none());
+        let delay = delay.max(opened.map_or(Duration::ZERO, |(reset, _)| reset));
+        let queue = &self.engine.queue;
+        if asked.is_some() {
+            queue.pause_as_told(delay, self.asked);
+        } else {
+            queue.pause(delay, self.asked, true);
+        }
     }
 
     /// The key or the address is wrong. Nothing more is sent, but for one try now and then whether someone has
@@ -248,15 +254,10 @@ impl Sender {
                 settings.address.url
             ),
         );
-        self.report(self.first_records(), false);
+        self.report_first(false);
         self.engine.queue.in_vain(self.engine.queue.asked());
         let delay = settings.delivery.retry_delay_max;
-        self.pause(delay, true);
-    }
-
-    /// Waits before the next attempt. A flush ends a wait that is only our own guess.
-    fn pause(&self, delay: Duration, for_flush: bool) {
-        self.engine.queue.pause(delay, self.asked, for_flush);
+        self.engine.queue.pause(delay, self.asked, true);
     }
 
     /// The server did not understand the parcel. It is cut up until the record at fault is alone, unless it seems that
@@ -282,7 +283,8 @@ impl Sender {
 
     /// Drops what is left of the batch.
     fn give_up(&mut self) {
-        self.report(self.parcels.iter().map(|parcel| parcel.batch.entries()).sum(), true);
+        let records = self.parcels.iter().map(|parcel| parcel.batch.entries()).sum();
+        self.report(&self.outcome.message(), records, true);
         while !self.parcels.is_empty() {
             self.settle(Settlement::dropped(DropReason::Refused));
         }
@@ -291,8 +293,7 @@ impl Sender {
     /// Halves the first parcel. A single record is dropped.
     fn split(&mut self, reason: DropReason) {
         self.body.clear();
-        let records = self.first_records();
-        self.report(records, records < 2);
+        self.report_first(self.first_records() < 2);
         let Some(parcel) = self.parcels.pop_front() else { return };
         match parcel.split() {
             Ok((first, second)) => {
@@ -309,7 +310,7 @@ impl Sender {
     fn compress_otherwise(&mut self) {
         match self.compression.fallback() {
             Some(simpler) => {
-                self.report(self.first_records(), false);
+                self.report_first(false);
                 self.body.clear();
                 self.compression = simpler;
             }
@@ -331,14 +332,19 @@ impl Sender {
         }
     }
 
-    /// Tells who wants to hear of it that the last attempt failed, for so many records.
-    fn report(&self, records: u64, dropped: bool) {
+    /// Tells who wants to hear of it that the last attempt failed for the first parcel.
+    fn report_first(&self, dropped: bool) {
+        self.report(&self.outcome.message(), self.first_records(), dropped);
+    }
+
+    /// Tells who wants to hear of it what is wrong with so many records.
+    fn report(&self, message: &str, records: u64, dropped: bool) {
         let envelope = self.engine.settings.envelope.as_ref();
         let Some(hook) = envelope.and_then(|envelope| envelope.on_failure.as_ref()) else { return };
         let body = &self.outcome.body;
         let failure = Failure {
             status: self.outcome.status,
-            message: &self.outcome.message(),
+            message,
             body: body.get(..body.floor_char_boundary(FAILURE_BODY_BYTES_MAX)).unwrap_or(body),
             records,
             attempt: self.parcels.front().map_or(0, |parcel| parcel.attempts),

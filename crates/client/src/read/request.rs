@@ -4,13 +4,13 @@ use std::{fmt, time::Duration};
 
 use ureq::{
     Agent, AsSendBody, Body,
-    http::{self, HeaderName, HeaderValue, Method, Uri},
+    http::{self, HeaderMap, HeaderName, HeaderValue, Method, Uri},
 };
 
 use super::{ReadError, Stopper, exchange::Exchange};
 use crate::{address, envelope::read_header};
 
-/// A request for [`Shipper::request`](crate::Shipper::request).
+/// A request for [`Shipper::request`](crate::Shipper::request) and [`Shipper::events`](crate::Shipper::events).
 #[derive(Clone)]
 #[must_use = "a request does nothing until it is given to a shipper"]
 pub struct Request {
@@ -72,15 +72,22 @@ impl Request {
         self
     }
 
-    pub(crate) fn send(&self, exchange: &Exchange) -> Result<Response, ReadError> {
-        let url = read_url(&self.url)?;
-        let method: Method = self.method.parse().map_err(|_| invalid("the method is none"))?;
+    /// Where it goes, and all of its headers.
+    pub(super) fn head(&self, exchange: &Exchange) -> Result<(Uri, HeaderMap), ReadError> {
         let more = read_headers(&self.headers)?;
+        let envelope = exchange.settings.envelope.as_ref();
+        let headers = envelope.map(|envelope| envelope.headers(more, self.body.is_some()));
+        Ok((read_url(&self.url)?, headers.unwrap_or_default()))
+    }
+
+    pub(crate) fn send(&self, exchange: &Exchange) -> Result<Response, ReadError> {
+        let (url, headers) = self.head(exchange)?;
+        let method: Method = self.method.parse().map_err(|_| invalid("the method is none"))?;
         let is_safe = method.is_safe();
-        let head = Head { exchange, method, url: &url, more, time_max: self.time_max };
+        let head = Head { exchange, method, url: &url, headers, time_max: self.time_max };
         let send = |agent: &Agent| match &self.body {
-            None => head.send(agent, (), false),
-            Some(body) => head.send(agent, body.as_slice(), true),
+            None => head.send(agent, ()),
+            Some(body) => head.send(agent, body.as_slice()),
         };
         let stopper = self.stopper.as_ref();
         // A kept connection may turn out to be closed when the request is on its way, and then it is sent once more.
@@ -107,7 +114,7 @@ struct Head<'a> {
     exchange: &'a Exchange,
     method: Method,
     url: &'a Uri,
-    more: Vec<(HeaderName, HeaderValue)>,
+    headers: HeaderMap,
     time_max: Option<Duration>,
 }
 
@@ -116,15 +123,12 @@ impl Head<'_> {
         &self,
         agent: &Agent,
         body: impl AsSendBody,
-        has_body: bool,
     ) -> Result<http::Response<Body>, ureq::Error> {
         let settings = &self.exchange.settings;
         let mut request = http::Request::new(body);
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.url.clone();
-        if let Some(envelope) = &settings.envelope {
-            *request.headers_mut() = envelope.headers(self.more.clone(), has_body);
-        }
+        *request.headers_mut() = self.headers.clone();
         let mut config = agent.configure_request(request).allow_non_standard_methods(true);
         if let Some(time_max) = self.time_max {
             config = config
@@ -138,7 +142,7 @@ impl Head<'_> {
     }
 }
 
-pub(super) fn read_url(url: &str) -> Result<Uri, ReadError> {
+fn read_url(url: &str) -> Result<Uri, ReadError> {
     address::foreign(url).ok_or_else(|| {
         invalid(&format!(
             "`{}` is no address, expected http:// or https://",
@@ -147,9 +151,7 @@ pub(super) fn read_url(url: &str) -> Result<Uri, ReadError> {
     })
 }
 
-pub(super) fn read_headers(
-    headers: &[(String, String)],
-) -> Result<Vec<(HeaderName, HeaderValue)>, ReadError> {
+fn read_headers(headers: &[(String, String)]) -> Result<Vec<(HeaderName, HeaderValue)>, ReadError> {
     let read = headers.iter().map(|(name, value)| {
         read_header(name, value).ok_or_else(|| {
             invalid(&format!("the header `{name}` has a character that no header can carry"))

@@ -10,7 +10,7 @@ use std::{collections::VecDeque, mem, time::Duration};
 pub(super) struct Event {
     /// Where the stream stands behind this event.
     pub(super) id: Option<String>,
-    /// The lines of data; `None` for an event that has none, and for one of another type than `message`.
+    /// The lines of data; `None` for an event that has none, and for one whose type is not ours to read.
     pub(super) data: Option<String>,
     /// How long to wait before the next connection.
     pub(super) retry: Option<Duration>,
@@ -32,15 +32,18 @@ pub(super) struct Parser {
     after_return: bool,
     event: Event,
     data: Option<Vec<u8>>,
+    takes_all_types: bool,
     /// The event is of a type that is not ours to read.
     foreign: bool,
 }
 
 impl Parser {
-    /// Refuses events of more than `bytes_max` bytes.
-    pub(super) fn new(bytes_max: usize) -> Self {
+    /// Refuses events of more than `bytes_max` bytes. The data of events of another type than `message` counts only if
+    /// all types do.
+    pub(super) fn new(bytes_max: usize, takes_all_types: bool) -> Self {
         Self {
             bytes_max,
+            takes_all_types,
             line: Vec::new(),
             first_line: true,
             after_return: false,
@@ -111,7 +114,9 @@ impl Parser {
                 None => self.data = Some(value.to_vec()),
             },
             b"id" if !value.contains(&0) => self.event.id = Some(text(value)),
-            b"event" => self.foreign = !matches!(value, b"" | b"message"),
+            b"event" => {
+                self.foreign = !self.takes_all_types && !matches!(value, b"" | b"message");
+            }
             b"retry" if value.iter().all(u8::is_ascii_digit) => {
                 self.event.retry = text(value).parse().ok().map(Duration::from_millis);
             }
@@ -145,7 +150,7 @@ mod tests {
     }
 
     fn parsed(pieces: &[&[u8]]) -> Vec<Event> {
-        let mut parser = Parser::new(1000);
+        let mut parser = Parser::new(1000, false);
         let mut events = VecDeque::new();
         for piece in pieces {
             parser.push(piece, &mut events).unwrap();
@@ -176,6 +181,13 @@ mod tests {
     }
 
     #[test]
+    fn where_all_types_count_an_event_with_a_type_has_its_data() {
+        let mut events = VecDeque::new();
+        Parser::new(100, true).push(b"event: log\ndata: x\n\n", &mut events).unwrap();
+        assert_eq!(events, [event(None, Some("x"))]);
+    }
+
+    #[test]
     fn line_ends_may_be_mixed() {
         assert_eq!(parsed(&[b"data: a\r\ndata: b\n\r"]), [event(None, Some("a\nb"))]);
         assert_eq!(
@@ -199,11 +211,11 @@ mod tests {
     #[test]
     fn an_event_may_be_as_large_as_the_limit_in_one_line_or_in_many() {
         let mut events = VecDeque::new();
-        let mut parser = Parser::new(10);
+        let mut parser = Parser::new(10, false);
         parser.push(b"data:12345\n\ndata:\ndata:1234\n\n", &mut events).unwrap();
         assert_eq!(events.len(), 2);
         assert_eq!(parser.push(b"data:123456", &mut events), Err(TooLarge(10)));
-        let mut parser = Parser::new(10);
+        let mut parser = Parser::new(10, false);
         assert_eq!(parser.push(b"data:12\ndata:12\ndata:1", &mut events), Err(TooLarge(10)));
     }
 }

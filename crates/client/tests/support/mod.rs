@@ -40,6 +40,8 @@ pub enum Reply {
     Cut,
     /// No answer until [`Server::release`].
     Hang,
+    /// It is stored, and answered with this body.
+    Say(&'static str),
     /// 413 if there are more records than that, else it is accepted.
     AtMost(usize),
     /// This status if one of the records has this in it, else it is accepted.
@@ -216,9 +218,20 @@ fn read(connection: usize, reader: &mut BufReader<TcpStream>) -> Option<Request>
         Some(other) => panic!("unknown encoding {other}"),
         None => text.push_str(std::str::from_utf8(&request.body).unwrap()),
     }
-    assert!(text.ends_with('\n'));
-    request.lines = text.lines().map(str::to_owned).collect();
+    request.lines = if request.header("content-type") == Some("application/json") {
+        entries(&text)
+    } else {
+        assert!(text.ends_with('\n'));
+        text.lines().map(str::to_owned).collect()
+    };
     Some(request)
+}
+
+/// The entries of an array, or of the only member of an object.
+fn entries(text: &str) -> Vec<String> {
+    let body: serde_json::Value = serde_json::from_str(text).unwrap();
+    let array = body.as_object().map_or(&body, |object| object.values().next().unwrap());
+    array.as_array().unwrap().iter().map(ToString::to_string).collect()
 }
 
 type Answer = (u16, &'static [(&'static str, &'static str)], String);
@@ -256,6 +269,9 @@ fn answer(shared: &Shared, request: &Request) -> Option<Answer> {
     let (accepted, rejected) = receipt;
     if state.receipts.insert(request.key().to_owned(), receipt).is_none() {
         state.stored.extend_from_slice(&request.lines[rejected..]);
+    }
+    if let Reply::Say(body) = reply {
+        return Some((200, &[], body.to_owned()));
     }
     let body = format!(
         r#"{{"accepted":{accepted},"rejected":[],"rejected_count":{rejected},"duplicate":false}}"#

@@ -1,6 +1,6 @@
 //! What the queue's lock protects, and the steps that keep its counts consistent. No waiting here.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Instant};
 
 use super::{Asked, CHUNK_BYTES, Due, SPARE_CHUNKS_MAX, Settlement, SpooledRecords};
 use crate::{Batch, Counters, DropReason, Dropped, batch::Chunk};
@@ -55,6 +55,8 @@ pub(super) struct State {
     pub(super) flushes: u64,
     /// How many of them nothing can come of for now.
     pub(super) vain_flushes: u64,
+    /// When the server wants to be asked again; until then no flush changes anything.
+    pub(super) told_to_wait_until: Option<Instant>,
 
     pub(super) closed: bool,
     pub(super) abandoned: bool,
@@ -72,6 +74,12 @@ impl State {
     /// Whether what waits must go now, however little it is.
     pub(super) fn is_pressed(&self) -> bool {
         self.closed || self.left < self.flush_before
+    }
+
+    /// Whether nothing will come of the flush of this number that ends at the deadline.
+    pub(super) fn is_vain(&self, flush: u64, deadline: Option<Instant>) -> bool {
+        let is_over_before = |until| deadline.is_some_and(|deadline| deadline <= until);
+        self.vain_flushes >= flush || self.told_to_wait_until.is_some_and(is_over_before)
     }
 
     pub(super) fn drop_oldest(&mut self) -> bool {

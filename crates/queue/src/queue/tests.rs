@@ -113,6 +113,20 @@ fn a_pause_ends_for_a_close_and_for_a_flush_that_may_end_it() {
 }
 
 #[test]
+fn what_is_hastened_is_due_and_ends_no_pause() {
+    let queue = queue();
+    let asked = queue.asked();
+    push(&queue, &["a"]);
+    queue.hasten();
+    let Taken::Batch(batch) = queue.take_by(None, None, NEVER) else { panic!("hastened") };
+    delivered(&queue, batch);
+    assert_eq!(queue.asked(), asked, "a pause would have seen a flush");
+    push(&queue, &["b"]);
+    let soon = Some(Instant::now());
+    assert!(matches!(queue.take_by(soon, None, NEVER), Taken::Nothing));
+}
+
+#[test]
 fn waiting_for_ever_is_possible() {
     let queue = Arc::new(queue());
     push(&queue, &["a"]);
@@ -380,4 +394,66 @@ fn a_flush_asks_whether_to_go_on_and_ends_when_told() {
     let batch = queue.take().unwrap();
     delivered(&queue, batch);
     assert_eq!(queue.flush_while(Duration::ZERO, NEVER, || panic!("not asked")), 0);
+}
+
+/// A queue with one line that the sender has, and a flush of it that another thread waits for.
+fn hopeful(queue: &Arc<Queue>) -> (Batch, Asked, thread::JoinHandle<Flushed>) {
+    push(queue, &["a"]);
+    let flushing = Arc::clone(queue);
+    let flush = thread::spawn(move || flushing.flush_hopefully(NEVER, NEVER, || true));
+    // Only the flush makes the line due.
+    let batch = queue.take().unwrap();
+    let asked = queue.asked();
+    (batch, asked, flush)
+}
+
+#[test]
+fn a_hopeful_flush_ends_when_a_batch_is_given_up() {
+    for (reason, in_vain) in [
+        (DropReason::Exhausted, true),
+        (DropReason::Refused, true),
+        // Single lines may be bad: the next ones need not.
+        (DropReason::Rejected, false),
+        (DropReason::TooLarge, false),
+    ] {
+        let queue = Arc::new(queue());
+        let (batch, _, flush) = hopeful(&queue);
+        queue.settle(batch, Settlement::dropped(reason));
+        assert_eq!(flush.join().unwrap(), Flushed { left: 0, in_vain });
+    }
+}
+
+#[test]
+fn a_hopeful_flush_ends_in_vain_only_if_it_was_asked_for_before() {
+    let queue = Arc::new(queue());
+    let before = queue.asked();
+    let (batch, asked, flush) = hopeful(&queue);
+    queue.in_vain(before);
+    queue.in_vain(asked);
+    assert_eq!(flush.join().unwrap(), Flushed { left: 1, in_vain: true });
+    // Others wait on.
+    assert_eq!(
+        queue.flush_hopefully(Duration::ZERO, NEVER, || true),
+        Flushed { left: 1, in_vain: false }
+    );
+    delivered(&queue, batch);
+    assert_eq!(queue.flush_hopefully(NEVER, NEVER, || true), Flushed::default());
+}
+
+#[test]
+fn a_hopeful_flush_does_not_wait_for_less_than_the_server_wants() {
+    let queue = Arc::new(queue());
+    push(&queue, &["a"]);
+    let pausing = Arc::clone(&queue);
+    let pause = thread::spawn(move || pausing.pause_as_told(NEVER, pausing.asked()));
+    let shorter = NEVER / 2;
+    assert_eq!(queue.flush_hopefully(shorter, NEVER, || true), Flushed { left: 1, in_vain: true });
+    assert_eq!(queue.flush_hopefully(shorter, NEVER, || true), Flushed { left: 1, in_vain: true });
+    queue.close();
+    assert_eq!(pause.join().unwrap(), Pause::Over);
+    // The next pause is a guess of the sender.
+    assert_eq!(
+        queue.flush_hopefully(Duration::ZERO, NEVER, || true),
+        Flushed { left: 1, in_vain: false }
+    );
 }

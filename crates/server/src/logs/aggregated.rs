@@ -119,7 +119,11 @@ pub(crate) fn interval(text: Option<&Word>, range: TimeRange) -> Result<Interval
 }
 
 /// One entry a bucket, the empty ones too, and the number of records in all.
-fn timeseries(rows: &RecordBatch, range: TimeRange, interval: Interval) -> (Vec<Value>, i64) {
+pub(crate) fn timeseries(
+    rows: &RecordBatch,
+    range: TimeRange,
+    interval: Interval,
+) -> (Vec<Value>, i64) {
     let starts = rows.column(0).as_primitive::<TimestampNanosecondType>().values();
     let severities = rows.column(1).as_primitive::<Int64Type>().values();
     let counts = rows.column(2).as_primitive::<Int64Type>().values();

@@ -15,6 +15,7 @@ use super::{
     page::{self, Extras},
     parameters::{Parameters, Piece, Word, number},
     reading::{Reading, ask},
+    runs::Runs,
     search::{Search, place},
 };
 use crate::{
@@ -38,7 +39,7 @@ pub(crate) async fn trace(
     Piece(id): Piece,
     Parameters(asked): Parameters<StoryParameters>,
 ) -> Result<Response, ApiError> {
-    story(&app, &caller, Filter::equals(TextAttribute::TraceId, id), &asked).await
+    story(&app, &caller, TextAttribute::TraceId, id, &asked).await
 }
 
 pub(crate) async fn request(
@@ -47,16 +48,18 @@ pub(crate) async fn request(
     Piece(id): Piece,
     Parameters(asked): Parameters<StoryParameters>,
 ) -> Result<Response, ApiError> {
-    story(&app, &caller, Filter::equals(TextAttribute::RequestId, id), &asked).await
+    story(&app, &caller, TextAttribute::RequestId, id, &asked).await
 }
 
-/// One page, oldest first; the first one has the summary of all.
+/// One page, oldest first; the first one has the summary of all, and that of a request also its runs.
 async fn story(
     app: &App,
     caller: &Caller,
-    filter: Filter,
+    attribute: TextAttribute,
+    id: String,
     asked: &StoryParameters,
 ) -> Result<Response, ApiError> {
+    let filter = Filter::equals(attribute, id);
     let search = Search {
         filter: filter.clone(),
         range: TimeRange::ALL,
@@ -68,18 +71,31 @@ async fn story(
         total: None,
     };
     let first = search.place.is_none();
+    let of_request = attribute == TextAttribute::RequestId;
     let question = |reading: Reading| async move {
         let found = search.run(reading.clone()).await?;
-        let mut summary = Summary::default();
+        let (mut summary, mut runs) = (Summary::default(), Runs::default());
         if found.is_whole {
-            records(&found.answer.rows).for_each(|(_, record)| summary.add(&record));
+            for (_, record) in records(&found.answer.rows) {
+                summary.add(&record);
+                runs.add(&record);
+            }
         } else if first {
+            if of_request {
+                runs = Runs::count(&reading, &filter).await?;
+            }
             summary = Summary::count(&reading, filter).await?;
         }
-        Ok((found, summary))
+        Ok((found, summary, runs))
     };
-    let (found, summary) = ask(app, caller, QUERY_TIME_MAX, question).await?;
-    let members = if first { vec![("summary", summary.json())] } else { Vec::new() };
+    let (found, summary, runs) = ask(app, caller, QUERY_TIME_MAX, question).await?;
+    let mut summary = summary.json();
+    if let Some(members) = summary.as_object_mut().filter(|_| of_request) {
+        let (runs, count) = runs.json();
+        members.insert("runs".to_owned(), runs);
+        members.insert("runs_count".to_owned(), count.into());
+    }
+    let members = if first { vec![("summary", summary)] } else { Vec::new() };
     Ok(page::response(&found, Extras { members, ..Extras::default() }))
 }
 

@@ -13,6 +13,11 @@ pub(super) fn equals(field: Field, value: impl Into<String>) -> Filter {
     is(field, Test::Compare(Comparison::Equal, value.into()))
 }
 
+/// Records that have the field.
+pub(crate) fn exists(field: Field) -> Filter {
+    is(field, Test::Exists)
+}
+
 /// Records of exactly this level.
 pub(super) fn at_level(level: Level) -> Filter {
     is(Field::Level, Test::Level(Comparison::Equal, level))

@@ -1,6 +1,6 @@
 //! What a tail says, as text: server-sent events or the messages of a WebSocket. Pure.
 
-use millpond_protocols::logtide;
+use millpond_protocols::{logtide, streamlogia};
 use millpond_query::Cursor;
 use millpond_record::{
     LogRecord,
@@ -16,6 +16,8 @@ pub(crate) enum Form {
     Messages,
     /// Server-sent events as LogTide has them.
     LogTide,
+    /// Messages as Streamlogia has them: arrays of records, and nothing else.
+    Streamlogia,
 }
 
 /// A record that is to be shown.
@@ -51,14 +53,22 @@ impl Form {
                 out.push_str(json);
                 out.push('}');
             }
+            Self::Streamlogia => {
+                let id_text = shown.cursor.to_string();
+                out.push('[');
+                out.push_str(&streamlogia::entry(&id_text, shown.project, shown.record));
+                out.push(']');
+            }
         }
     }
 
-    /// How far the tail is, so that a client that was shown nothing yet can resume too.
+    /// How far the tail is, so that a client that was shown nothing yet can resume too. Nothing where only records are
+    /// said: the connection then shows in its own way that it is alive.
     pub(super) fn alive(self, id: u64, comment: &str) -> String {
         match self {
             Self::Events | Self::LogTide => format!("id: {id}\n: {comment}\n\n"),
             Self::Messages => format!("{{\"type\":\"heartbeat\",\"id\":{id}}}"),
+            Self::Streamlogia => String::new(),
         }
     }
 
@@ -71,6 +81,7 @@ impl Form {
             // Its clients take the data of every event for a record.
             Self::LogTide => format!("id: {to_id}\n: missed {records} records\n\n"),
             Self::Messages => format!("{{\"type\":\"missed\",{members}"),
+            Self::Streamlogia => String::new(),
         }
     }
 }
@@ -81,6 +92,13 @@ fn event(out: &mut String, id: u64, data: &str) {
     out.push_str("\ndata: ");
     out.push_str(data);
     out.push_str("\n\n");
+}
+
+impl Form {
+    /// Whether a connection says why it ends, and what its client says is wrong.
+    pub(super) fn speaks(self) -> bool {
+        self != Self::Streamlogia
+    }
 }
 
 /// Why a WebSocket ends, as its last message.

@@ -121,6 +121,11 @@ impl Tail {
         self.guard.clone()
     }
 
+    /// How it says what it says.
+    pub(super) fn form(&self) -> Form {
+        self.selector.form
+    }
+
     /// Up to which record it has looked.
     #[cfg(test)]
     pub(super) fn last_id(&self) -> u64 {

@@ -77,6 +77,7 @@ impl World {
             store,
             budget: Budget::new(Shares::of(0)),
             disk: Arc::new(Disk::new(folder.path(), 0)),
+            tickets: Arc::default(),
             metrics: Arc::default(),
             connections: Arc::new(Semaphore::new(1)),
             connections_max: 1,

@@ -1,4 +1,5 @@
-//! A tail over a WebSocket. The client says nothing; what it must know at the end is the last message.
+//! A tail over a WebSocket. The client says nothing; what it must know at the end is the last message, but where the form
+//! has no words for it.
 
 use axum::{
     body::Bytes,
@@ -9,7 +10,7 @@ use tokio::time::timeout;
 
 use super::{
     batch::Piece,
-    form::error,
+    form::{Form, error},
     tail::{Over, Tail},
 };
 use crate::limits::SOCKET_END_WAIT;
@@ -24,9 +25,10 @@ struct Reason {
 /// Says what the tail says until one of the two sides ends.
 pub(super) async fn serve(mut socket: WebSocket, mut tail: Tail) {
     let mut guard = tail.guard();
+    let form = tail.form();
     let reason = loop {
         let said = tokio::select! {
-            heard = listen(&mut socket) => match heard {
+            heard = listen(&mut socket, form) => match heard {
                 Some(reason) => break reason,
                 None => return,
             },
@@ -43,14 +45,15 @@ pub(super) async fn serve(mut socket: WebSocket, mut tail: Tail) {
             Err(over) => break Reason::from(over),
         }
     };
-    let _ = timeout(SOCKET_END_WAIT, end(socket, reason)).await;
+    let _ = timeout(SOCKET_END_WAIT, end(socket, reason, form)).await;
 }
 
-/// Waits until the client is gone (`None`), or says something. Pings are answered on the way.
-async fn listen(socket: &mut WebSocket) -> Option<Reason> {
+/// Waits until the client is gone (`None`), or says something that it must not. Pings are answered on the way.
+async fn listen(socket: &mut WebSocket, form: Form) -> Option<Reason> {
     loop {
         match socket.recv().await? {
             Ok(Message::Ping(_) | Message::Pong(_)) => {}
+            Ok(Message::Text(_) | Message::Binary(_)) if !form.speaks() => {}
             Ok(Message::Text(_) | Message::Binary(_)) => {
                 return Some(Reason {
                     close_code: close_code::POLICY,
@@ -71,14 +74,19 @@ async fn send(socket: &mut WebSocket, piece: &Piece) -> Result<(), axum::Error> 
     socket.flush().await
 }
 
-/// Everything that is said is text.
+/// Everything that is said is text; who has nothing to say asks whether the other side is there.
 fn text(message: Bytes) -> Message {
+    if message.is_empty() {
+        return Message::Ping(message);
+    }
     Message::Text(Utf8Bytes::try_from(message).unwrap_or_default())
 }
 
-async fn end(mut socket: WebSocket, reason: Reason) -> Result<(), axum::Error> {
+async fn end(mut socket: WebSocket, reason: Reason, form: Form) -> Result<(), axum::Error> {
     let Reason { close_code, code, message } = reason;
-    socket.feed(Message::text(error(code, &message))).await?;
+    if form.speaks() {
+        socket.feed(Message::text(error(code, &message))).await?;
+    }
     let frame = CloseFrame { code: close_code, reason: Utf8Bytes::from_static(code) };
     socket.send(Message::Close(Some(frame))).await?;
     // Until the client has closed too, so that it surely reads the reason.

@@ -30,6 +30,8 @@ ENV_CA_FILE = "STREAMLOGIA_CA_FILE"
 #: As long as the original waits for an answer, and for its threads at the end.
 _REQUEST_TIMEOUT_S = 10.0
 _CLOSE_TIMEOUT_S = 15.0
+#: Between two attempts to reach a server that fails.
+_PAUSE_S = 2.0
 #: What is left after that may take so long.
 _GRACE_S = 2.0
 #: Without a batch size nothing waits; what comes while a request is on its way goes with the next one.
@@ -63,6 +65,7 @@ class LogIngestorClient:
     :param base_url: address of the server; ``STREAMLOGIA_API_URL``, then ``MILLPOND_ENDPOINT`` if left out.
     :param ca_file: certificates (PEM) that are trusted, and no others; ``STREAMLOGIA_CA_FILE`` if left out.
     :raises ValueError: key or project is missing, or an option has a value that it can't have.
+    :raises OSError: ``ca_file`` can't be read.
     """
 
     def __init__(
@@ -104,6 +107,10 @@ class LogIngestorClient:
         if batch_size > 1:
             options = {"batch_records_max": batch_size, "batch_age_s": min(max(flush_interval, _AT_ONCE_S), _DAY_S)}
         if ca_file:
+            import ssl
+
+            # What users of the original may catch: there is no such file, or no certificate in it.
+            ssl.create_default_context(cafile=ca_file)
             options["ca_file"] = ca_file
         self._open = partial(
             Shipper,
@@ -111,6 +118,9 @@ class LogIngestorClient:
             headers={"Authorization": f"Bearer {api_key}"},
             on_failure=Reporter(self._url, on_error),
             request_timeout_s=_REQUEST_TIMEOUT_S,
+            # Who flushes waits for one attempt, as with the original. The others are made later.
+            breaker_failures=1,
+            breaker_reset_s=_PAUSE_S,
             **options,
         )
         self._shipper = self._open()

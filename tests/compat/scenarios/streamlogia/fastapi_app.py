@@ -9,7 +9,7 @@ from given import KEY, report
 from starlette.middleware.base import BaseHTTPMiddleware
 
 client = importlib.import_module(sys.argv[1]).LogIngestorClient(
-    KEY, "p-1", source="order-service", batch_size=100, console=False
+    KEY, "7f1f8f68-6a0c-4f0e-9a0b-0b6a3a0b1c2d", source="order-service", batch_size=100, console=False
 )
 app = FastAPI()
 middleware = client.asgi_middleware()

@@ -7,7 +7,7 @@ from flask import Flask, abort, jsonify
 from given import KEY, report
 
 client = importlib.import_module(sys.argv[1]).LogIngestorClient(
-    KEY, "p-1", source="payment-service", batch_size=100, console=False
+    KEY, "7f1f8f68-6a0c-4f0e-9a0b-0b6a3a0b1c2d", source="payment-service", batch_size=100, console=False
 )
 app = Flask(__name__)
 returned = client.flask_middleware(app)

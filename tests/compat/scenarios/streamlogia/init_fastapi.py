@@ -9,7 +9,13 @@ from given import KEY, report
 
 app = FastAPI()
 client = streamlogia.init(
-    app, source="web", batch_size=100, console=False, log_level=logging.WARNING, api_key=KEY, project_id="p-1"
+    app,
+    source="web",
+    batch_size=100,
+    console=False,
+    log_level=logging.WARNING,
+    api_key=KEY,
+    project_id="7f1f8f68-6a0c-4f0e-9a0b-0b6a3a0b1c2d",
 )
 
 

@@ -8,7 +8,14 @@ from given import KEY, report
 
 app = Flask("app")
 before = list(logging.getLogger().handlers)
-client = streamlogia.init(app, source="web", batch_size=100, console=False, api_key=KEY, project_id="p-1")
+client = streamlogia.init(
+    app,
+    source="web",
+    batch_size=100,
+    console=False,
+    api_key=KEY,
+    project_id="7f1f8f68-6a0c-4f0e-9a0b-0b6a3a0b1c2d",
+)
 
 
 @app.get("/ok")

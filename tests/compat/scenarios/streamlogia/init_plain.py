@@ -4,7 +4,7 @@ import logging
 import os
 
 os.environ["STREAMLOGIA_API_KEY"] = os.environ["COMPAT_KEY"]
-os.environ["STREAMLOGIA_PROJECT_ID"] = "p-1"
+os.environ["STREAMLOGIA_PROJECT_ID"] = "7f1f8f68-6a0c-4f0e-9a0b-0b6a3a0b1c2d"
 
 import streamlogia
 

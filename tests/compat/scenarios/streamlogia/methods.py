@@ -13,7 +13,6 @@ returned = [
     client.info("order placed", meta={"order": {"id": "ord_99", "lines": [1, 2.5, None, True]}}, tags=["orders", "eu"]),
     client.warn("rate limit approaching", tags=["alerts"]),
     client.error("payment failed"),
-    client.info(""),
     client.flush(),
     client.flush(),
 ]

@@ -1,0 +1,54 @@
+//! Tickets: what a browser shows in an address in place of its key. Each opens one stream, soon; a restart forgets them.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use tokio::time::Instant;
+
+use crate::{
+    auth::Caller,
+    error::ApiError,
+    limits::{TICKET_TIME, TICKETS_MAX},
+};
+
+/// The tickets that are good.
+#[derive(Debug, Default)]
+pub(crate) struct Tickets(Mutex<HashMap<String, Ticket>>);
+
+#[derive(Debug)]
+struct Ticket {
+    caller: Caller,
+    /// The project that it was asked for.
+    project_id: String,
+    ends: Instant,
+}
+
+impl Tickets {
+    /// Makes a ticket for a caller.
+    pub(super) fn make(&self, caller: Caller, project_id: String) -> Result<String, ApiError> {
+        let mut random = [0; 32];
+        getrandom::fill(&mut random)
+            .map_err(|error| ApiError::internal(format!("make a ticket: {error}")))?;
+        let name: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let now = Instant::now();
+        let mut tickets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if tickets.len() >= TICKETS_MAX {
+            tickets.retain(|_, ticket| ticket.ends > now);
+        }
+        if tickets.len() >= TICKETS_MAX {
+            let message = format!("{TICKETS_MAX} tickets are good, expected another try");
+            return Err(ApiError::overloaded(message));
+        }
+        tickets.insert(name.clone(), Ticket { caller, project_id, ends: now + TICKET_TIME });
+        Ok(name)
+    }
+
+    /// Who made a ticket for this project. It is good no more.
+    pub(super) fn take(&self, name: &str, project_id: &str) -> Option<Caller> {
+        let ticket = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name)?;
+        let is_good = ticket.ends > Instant::now() && ticket.project_id == project_id;
+        is_good.then_some(ticket.caller)
+    }
+}

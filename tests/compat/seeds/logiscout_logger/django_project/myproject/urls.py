@@ -1,0 +1,5 @@
+from django.urls import path
+
+from myproject.views import my_view
+
+urlpatterns = [path("mine", my_view)]
