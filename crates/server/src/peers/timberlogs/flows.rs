@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use arrow::{
     array::{AsArray, RecordBatch},
-    datatypes::TimestampNanosecondType,
+    datatypes::{Int64Type, TimestampNanosecondType},
 };
 use axum::{Json, body::Body, extract::State, http::HeaderMap};
 use millpond_query::{Field, Filter, Function, Group, Stats, StatsColumn, TimeRange};
@@ -64,20 +64,20 @@ pub(super) async fn list(
             stats: of_each_flow(),
             // By the time of its last log, the latest first.
             sort: vec![(3, true)],
-            // One more tells whether there are more.
-            limit: offset.saturating_add(limit).saturating_add(1),
+            limit: offset.saturating_add(limit),
         };
         let rows = reading.aggregate(&request).await?.rows;
-        let has_more = rows.num_rows() > offset + limit;
         let start = offset.min(rows.num_rows());
         let page = rows.slice(start, limit.min(rows.num_rows() - start));
+        let total = total(&reading, filter.clone(), range).await?;
         let sources = sources(&reading, filter, range, &page).await?;
-        Ok((page, sources, has_more))
+        Ok((page, sources, total))
     };
-    let (page, sources, has_more) = ask(&app, &caller, QUERY_TIME_MAX, question).await?;
+    let (page, sources, total) = ask(&app, &caller, QUERY_TIME_MAX, question).await?;
     let flows: Vec<Value> = (0..page.num_rows()).map(|row| flow(&page, row, &sources)).collect();
+    let has_more = usize::try_from(total).is_ok_and(|total| total > offset + flows.len());
     let pagination = json!({
-        "limit": limit, "offset": offset, "count": flows.len(), "hasMore": has_more,
+        "limit": limit, "offset": offset, "count": flows.len(), "hasMore": has_more, "total": total,
     });
     Ok(Json(json!({ "flows": flows, "pagination": pagination })))
 }
@@ -111,6 +111,16 @@ fn flow(page: &RecordBatch, row: usize, sources: &HashMap<String, String>) -> Va
         "lastSeen": millis(3),
         "flowId": id,
     })
+}
+
+/// How many flows there are.
+async fn total(reading: &Reading, filter: Filter, range: TimeRange) -> Result<i64, QueryError> {
+    let functions = vec![StatsColumn::from(Function::CountDistinct(FLOW))];
+    let stats = Stats { functions, by: Vec::new(), without_missing: false };
+    let request = Aggregate { filter, range, stats, sort: Vec::new(), limit: 1 };
+    let rows = reading.aggregate(&request).await?.rows;
+    let counts = rows.column(0).as_primitive::<Int64Type>().values();
+    Ok(counts.first().copied().unwrap_or_default())
 }
 
 /// The source that most logs of each flow on a page have.
