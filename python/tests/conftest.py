@@ -14,6 +14,7 @@ import pytest
 
 import millpond
 from log_server import LogServer
+from peer import Made, Peer
 from recorder import Recorder
 from running import Start
 
@@ -145,6 +146,20 @@ def logs() -> Iterator[LogServer]:
     log_server = LogServer()
     yield log_server
     log_server.close()
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    server = Peer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def made(peer: Peer) -> Iterator[Made]:
+    shippers = Made(peer)
+    yield shippers
+    shippers.close()
 
 
 @pytest.fixture

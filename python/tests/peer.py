@@ -1,4 +1,4 @@
-"""A server on loopback that is not Millpond's: keeps what it was asked, and answers as it was told."""
+"""A server on loopback that is not Millpond's: keeps what it was asked, answers as it was told. And shippers to it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
+
+import millpond
+
+#: Longer than any test waits.
+HOUR_S = 3600.0
 
 
 class Asked(NamedTuple):
@@ -103,6 +108,24 @@ class Peer:
                 pass
 
         return Handler
+
+
+class Made:
+    """Makes shippers to the peer, which try again at once and send when they are flushed."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+        self._shippers: list[millpond.Shipper] = []
+
+    def __call__(self, **options: Any) -> millpond.Shipper:
+        defaults = {"retry_delay_s": 0.001, "retry_delay_s_max": 0.001, "batch_age_s": HOUR_S}
+        shipper = millpond.Shipper(f"{self._peer.url}/in?a=b", **{**defaults, **options})
+        self._shippers.append(shipper)
+        return shipper
+
+    def close(self) -> None:
+        for shipper in self._shippers:
+            shipper.close(0)
 
 
 class _Server(ThreadingHTTPServer):

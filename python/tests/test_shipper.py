@@ -11,7 +11,6 @@ import os
 import threading
 import typing
 import weakref
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,44 +19,10 @@ import pytest
 import millpond
 from conftest import Program
 from millpond._config import SHIPPER_OPTIONS, ShipperOptions, shipper_settings_from
-from peer import Answer, Asked, Peer
-from running import PATIENCE_S, eventually, needs_fork
+from peer import HOUR_S, Answer, Made, Peer
+from running import PATIENCE_S, needs_fork
 
-#: Longer than any test waits.
-HOUR_S = 3600.0
 BUSY = Answer(503, "busy")
-
-
-@pytest.fixture
-def peer() -> Iterator[Peer]:
-    server = Peer()
-    yield server
-    server.close()
-
-
-class Made:
-    """Makes shippers to the peer, which try again at once and send when they are flushed."""
-
-    def __init__(self, peer: Peer) -> None:
-        self._peer = peer
-        self._shippers: list[millpond.Shipper] = []
-
-    def __call__(self, **options: Any) -> millpond.Shipper:
-        defaults = {"retry_delay_s": 0.001, "retry_delay_s_max": 0.001, "batch_age_s": HOUR_S}
-        shipper = millpond.Shipper(f"{self._peer.url}/in?a=b", **{**defaults, **options})
-        self._shippers.append(shipper)
-        return shipper
-
-    def close(self) -> None:
-        for shipper in self._shippers:
-            shipper.close(0)
-
-
-@pytest.fixture
-def made(peer: Peer) -> Iterator[Made]:
-    shippers = Made(peer)
-    yield shippers
-    shippers.close()
 
 
 def test_a_batch_is_an_array_under_the_headers_of_the_shipper(peer: Peer, made: Made) -> None:
@@ -356,122 +321,6 @@ def test_asyncio_flushes_and_closes(peer: Peer, made: Made) -> None:
 
     asyncio.run(main())
     assert peer.taken == [1, 2]
-
-
-# Other requests.
-
-
-def test_a_request_has_the_same_headers_and_any_answer_is_one(peer: Peer, made: Made) -> None:
-    shipper = made(headers={"X-Api-Key": "k"})
-    peer.script = [Answer(404, "é", {"X-Said": "yes"}), Answer(), Answer()]
-    answer = shipper.request("GET", f"{peer.url}/out?q=1", headers={"X-More": "m"})
-    assert (answer.status, answer.body, answer.headers["x-said"]) == (404, "é", "yes")
-    assert shipper.request("POST", f"{peer.url}/out", '{"a": 1}', timeout=PATIENCE_S).status == 200
-    assert shipper.request("PUT", f"{peer.url}/out", b"\xff", headers={"x-api-key": "other"}).status == 200
-    get, post, put = peer.asked
-    assert (get.method, get.path, get.headers["x-api-key"]) == ("GET", "/out?q=1", "k")
-    assert get.headers["x-more"] == "m"
-    assert "content-type" not in get.headers
-    assert (post.body, post.headers["content-type"]) == (b'{"a": 1}', "application/json")
-    assert (put.method, put.body, put.headers["x-api-key"]) == ("PUT", b"\xff", "other")
-
-
-def test_a_request_without_an_answer_is_a_connection_error(peer: Peer, made: Made) -> None:
-    shipper = made()
-    peer.script = [Answer(None)]
-    with pytest.raises(ConnectionError, match="can't reach"):
-        shipper.request("POST", peer.url, "{}")
-    held = threading.Event()
-
-    def late(_asked: Asked) -> Answer:
-        held.wait(PATIENCE_S)
-        return Answer()
-
-    peer.always = late
-    with pytest.raises(ConnectionError, match="in time") as raised:
-        shipper.request("GET", peer.url, timeout=0.05)
-    held.set()
-    assert isinstance(raised.value, TimeoutError)
-    for method, url in [("GET", "nonsense"), ("G ET", peer.url)]:
-        with pytest.raises(ValueError, match="can't write the request"):
-            shipper.request(method, url)
-    with pytest.raises(millpond.ConfigurationError, match=r"request\(headers=…\) is … \(dict\)"):
-        shipper.request("GET", peer.url, headers={"a": 1})  # type: ignore[dict-item]
-
-
-def test_a_request_of_asyncio_ends_when_its_task_is_cancelled(peer: Peer, made: Made) -> None:
-    shipper = made()
-    held, came = threading.Event(), threading.Event()
-
-    def late(_asked: Asked) -> Answer:
-        came.set()
-        held.wait(PATIENCE_S)
-        return Answer()
-
-    async def main() -> None:
-        answer = await shipper.request_async("GET", peer.url)
-        assert answer.status == 200
-        peer.always = late
-        task = asyncio.ensure_future(shipper.request_async("GET", peer.url))
-        while not came.is_set():
-            await asyncio.sleep(0.01)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    asyncio.run(main())
-    held.set()
-
-
-# Events.
-
-STREAM = {"content-type": "text/event-stream", "connection": "close"}
-
-
-def test_events_come_over_as_many_connections_as_it_takes(peer: Peer, made: Made) -> None:
-    peer.script = [
-        Answer(200, "event: log\nid: 7\ndata: one\n\ndata: two\n\n", STREAM),
-        BUSY,
-        Answer(200, "data: three\n\n", STREAM),
-    ]
-    shipper = made(headers={"X-Api-Key": "k"})
-    with shipper.events(f"{peer.url}/events", headers={"X-More": "m"}) as events:
-        assert [next(events) for _ in range(3)] == ["one", "two", "three"]
-        eventually(lambda: len(peer.asked) >= 4, "it is not connected again")
-    assert list(events) == []
-    assert [asked.headers.get("last-event-id") for asked in peer.asked[:3]] == [None, "7", "7"]
-    assert {asked.headers["x-api-key"] + asked.headers["x-more"] for asked in peer.asked} == {"km"}
-
-
-def test_events_are_stopped_by_another_thread_while_one_waits(peer: Peer, made: Made) -> None:
-    held = threading.Event()
-
-    def silent(_asked: Asked) -> Answer:
-        held.wait(PATIENCE_S)
-        return Answer()
-
-    peer.always = silent
-    events = made().events(peer.url)
-    found: list[list[str]] = []
-    thread = threading.Thread(target=lambda: found.append(list(events)))
-    thread.start()
-    eventually(lambda: bool(peer.asked), "it is not connected")
-    events.stop()
-    thread.join(PATIENCE_S)
-    held.set()
-    assert found == [[]]
-
-
-def test_events_that_can_not_begin_or_are_refused_raise(peer: Peer, made: Made) -> None:
-    shipper = made()
-    peer.script = [Answer(None), Answer(403, '{"error": "no"}'), Answer()]
-    with pytest.raises(ConnectionError, match="can't reach"):
-        next(shipper.events(peer.url))
-    with pytest.raises(millpond.RefusedError, match="no") as raised:
-        next(shipper.events(peer.url))
-    assert raised.value.status == 403
-    with pytest.raises(ConnectionError, match="expected a stream"):
-        next(shipper.events(peer.url))
 
 
 # Processes.

@@ -126,6 +126,8 @@ class Surface:
         if isinstance(value, (set, frozenset)):
             value = sorted(map(repr, value))
         text = repr(value).replace("millpond.compat.", "")
+        # What is made anew for each object shows when that was.
+        text = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "<time>", text)
         return re.sub(r" at 0x[0-9a-f]+", "", text)
 
 

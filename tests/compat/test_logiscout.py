@@ -88,16 +88,19 @@ def test_a_script_without_requests_is_sent(side_by_side: SideBySide) -> None:
 
 @pytest.mark.parametrize("framework", ["fastapi", "starlette"])
 def test_requests_of_fastapi_and_starlette_are_sent_alike(side_by_side: SideBySide, framework: str) -> None:
-    side_by_side(f"{FOLDER}/shop_asgi.py", VENV, SHAPE, framework, allowed=[*SERVICE, HEADER])
+    sides = side_by_side(f"{FOLDER}/shop_asgi.py", VENV, SHAPE, framework, allowed=[*SERVICE, HEADER])
+    assert [answer[0] for answer in sides["ours"].run.report] == [200, 200, 200, 404, 500]
 
 
 def test_requests_of_flask_are_sent_alike(side_by_side: SideBySide) -> None:
-    side_by_side(f"{FOLDER}/shop_flask.py", VENV, SHAPE, allowed=[*SERVICE, HEADER])
+    sides = side_by_side(f"{FOLDER}/shop_flask.py", VENV, SHAPE, allowed=[*SERVICE, HEADER])
+    assert [answer[0] for answer in sides["ours"].run.report] == [200, 200, 404, 500]
 
 
 @pytest.mark.parametrize("interface", ["wsgi", "asgi"])
 def test_requests_of_django_are_sent_alike(side_by_side: SideBySide, interface: str) -> None:
-    side_by_side(f"{FOLDER}/shop_django.py", VENV, SHAPE, interface, allowed=[*SERVICE, HEADER])
+    sides = side_by_side(f"{FOLDER}/shop_django.py", VENV, SHAPE, interface, allowed=[*SERVICE, HEADER])
+    assert [answer[0] for answer in sides["ours"].run.report] == [200, 404, 500]
 
 
 def test_a_request_is_cut_at_two_hundred_logs(side_by_side: SideBySide) -> None:

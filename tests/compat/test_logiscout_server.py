@@ -61,7 +61,7 @@ def test_each_field_of_each_log_is_stored(programs: Programs, project: Project, 
         assert record["fields"]["request.duration_ms"] > 0
         assert record["fields"]["request.start_time"] <= record["time"] <= record["fields"]["request.end_time"]
         assert (record["service"], record.get("environment")) == (
-            ("shop", "production") if variant == "ours" else ("unknown", None)
+            ("shop", "production") if variant == "ours" else ("unknown_service", None)
         )
     exceptions = {record["message"]: record["exception"] for record in records if "exception" in record}
     assert set(exceptions) == {"handled", "given", "text"}

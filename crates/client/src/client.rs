@@ -17,6 +17,7 @@ use crate::{
     context::complete_from_context,
     diagnostics::{complain, is_own_thread},
     engine::{Engine, Lineage, Settings},
+    flush::{FlushGuard, FlushOutcome},
     fork,
     metrics::Tally,
     read::Reader,
@@ -41,61 +42,6 @@ struct Shared {
     settings: Arc<Settings>,
     level_min: AtomicU8,
     closed: AtomicBool,
-}
-
-/// How a flush ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[must_use = "what is left may be lost if the process ends now"]
-#[non_exhaustive]
-pub struct FlushOutcome {
-    /// Records that were logged before and are still not delivered; for [`Client::persist`], not synced to the disk
-    /// either.
-    pub left: u64,
-    /// How many of them are in the spool: the next start delivers them.
-    pub spooled: u64,
-    /// Whether nothing can come of more waiting for now, or something was given up: see
-    /// [`Shipper::flush`](crate::Shipper::flush). Never for a [`Client`].
-    pub in_vain: bool,
-}
-
-impl FlushOutcome {
-    fn new(left: u64, engine: &Engine) -> Self {
-        let spooled = engine.queue.counters().spooled.min(left);
-        Self { left, spooled, in_vain: false }
-    }
-
-    /// Whether nothing is left, and nothing of it was given up while this waited.
-    #[must_use]
-    pub fn is_complete(self) -> bool {
-        self.left == 0 && !self.in_vain
-    }
-
-    /// How many records are lost if the process ends now.
-    #[must_use]
-    pub fn at_risk(self) -> u64 {
-        self.left.saturating_sub(self.spooled)
-    }
-
-    /// Whether nothing is lost if the process ends now.
-    #[must_use]
-    pub fn is_safe(self) -> bool {
-        self.at_risk() == 0
-    }
-}
-
-/// Flushes the client when it is dropped. Made by [`Client::flush_on_drop`].
-#[derive(Debug)]
-#[must_use = "it flushes when it is dropped: bind it to a name"]
-pub struct FlushGuard<'c> {
-    client: &'c Client,
-    timeout: Duration,
-}
-
-impl Drop for FlushGuard<'_> {
-    fn drop(&mut self) {
-        // Whoever wants to know asks the metrics.
-        let _ = self.client.flush(self.timeout);
-    }
 }
 
 /// A handle that does not keep the client alive: for hooks that stay for the life of the process.
@@ -378,7 +324,7 @@ impl Client {
     /// # Ok::<(), millpond::BuildError>(())
     /// ```
     pub fn flush_on_drop(&self, timeout: Duration) -> FlushGuard<'_> {
-        FlushGuard { client: self, timeout }
+        FlushGuard::new(self, timeout)
     }
 
     /// Takes no more records, and waits until all are delivered, at most for `timeout`. Then the sender is told to

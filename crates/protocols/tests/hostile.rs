@@ -1,7 +1,7 @@
 //! What no sender means to send: it is answered, and nothing else breaks.
 #![expect(clippy::unwrap_used, reason = "a test's own")]
 
-use millpond_protocols::{BodyError, Defaults, Entry, Format, of_body, read};
+use millpond_protocols::{BodyError, Defaults, Entry, Format, Protocol, of_body, read, timberlogs};
 use millpond_record::{
     Decoded, TextAttribute, Timestamp, decode, json::Reader, limits::FIELDS_MAX,
 };
@@ -18,9 +18,13 @@ fn defaults() -> Defaults {
 }
 
 /// Reads a body and holds every entry to what the store relies on: its text gives the same record again.
-fn entries(format: Format, body: &[u8], defaults: &Defaults) -> Result<Vec<String>, BodyError> {
+fn entries(
+    protocol: impl Into<Protocol>,
+    body: &[u8],
+    defaults: &Defaults,
+) -> Result<Vec<String>, BodyError> {
     let mut entries = Vec::new();
-    read(format, body, defaults, OBSERVED, &mut |Entry { index, decoded, json, .. }| {
+    read(protocol, body, defaults, OBSERVED, &mut |Entry { index, decoded, json, .. }| {
         assert_eq!(index, entries.len());
         entries.push(match decoded {
             Decoded::Record(record) => {
@@ -81,6 +85,13 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
         "\"sessions\":[",
         "\"events\":[",
         "\"label\":",
+        "\"logs\":[",
+        "\"level\":\"info\",",
+        "\"source\":\"s\",\"environment\":\"e\",",
+        "\"data\":",
+        "\"errorStack\":",
+        "\"timestamp\":",
+        "\"stepIndex\":",
         "\"text\":",
         "/*",
         "*/",
@@ -138,6 +149,85 @@ fn any_bytes_as_csv_never_panic() {
 #[test]
 fn any_bytes_as_obl_never_panic() {
     never_panics(Format::Obl);
+}
+
+#[test]
+fn any_bytes_in_any_wire_never_panic() {
+    for protocol in Protocol::ALL {
+        proptest!(ProptestConfig::with_cases(500), |(body in body())| {
+            let _ = entries(protocol, &body, &Defaults::default());
+            let _ = entries(protocol, &body, &defaults());
+        });
+        proptest!(|(body in prop::collection::vec(any::<u8>(), 0..200))| {
+            let _ = entries(protocol, &body, &defaults());
+        });
+    }
+}
+
+/// An entry of Timberlogs' clients with every member that they know, each with any value of JSON or another.
+fn timberlogs_entry() -> impl Strategy<Value = String> {
+    const MEMBERS: &[&str] = &[
+        "level",
+        "message",
+        "source",
+        "environment",
+        "dataset",
+        "version",
+        "userId",
+        "sessionId",
+        "requestId",
+        "data",
+        "errorName",
+        "errorStack",
+        "tags",
+        "timestamp",
+        "flowId",
+        "stepIndex",
+        "ipAddress",
+        "country",
+        "exception",
+        "fields",
+        "service",
+        "client.address",
+    ];
+    const VALUES: &[&str] = &[
+        "null",
+        "true",
+        "7",
+        "-1",
+        "1e999",
+        "\"\"",
+        "\"info\"",
+        "\"x\\ud800\\u0000\"",
+        "{}",
+        "[]",
+        "[null,1,\"t\",{}]",
+        "{\"message\":\"m\",\"client.address\":\"a\",\"type\":{}}",
+        "1769857200123",
+        "\"2026-01-31\"",
+    ];
+    let member = (prop::sample::select(MEMBERS), prop::sample::select(VALUES));
+    let member = member.prop_map(|(name, value)| format!("\"{name}\":{value}"));
+    prop::collection::vec(member, 1..30).prop_map(|members| {
+        format!("{{{},\"environment\":\"e\",\"message\":\"m\"}}", members.join(","))
+    })
+}
+
+#[test]
+fn a_timberlogs_entry_of_any_values_is_a_record_or_rejected_and_can_be_shown() {
+    proptest!(ProptestConfig::with_cases(3000), |(entry in timberlogs_entry())| {
+        let mut count = 0;
+        let json = Protocol::Timberlogs(Format::Json);
+        let read = read(json, entry.as_bytes(), &defaults(), OBSERVED, &mut |entry| {
+            count += 1;
+            if let Decoded::Record(record) = entry.decoded {
+                let shown = timberlogs::log("log_1", &record);
+                let mut reader = Reader::new(&shown);
+                assert!(reader.skip_value().is_ok() && reader.peek().is_none(), "{shown}");
+            }
+        });
+        prop_assert_eq!((read, count), (Ok(()), 1));
+    });
 }
 
 #[test]

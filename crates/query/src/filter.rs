@@ -79,6 +79,8 @@ pub enum Field {
     Exception(String),
     /// A member of `fields` by its dotted path.
     Path(String),
+    /// Any value in `fields`, at whatever depth, that is no object or array itself.
+    Fields,
 }
 
 impl Field {
@@ -92,6 +94,7 @@ impl Field {
             "step_index" => Self::StepIndex,
             "tags" | "tag" => Self::Tags,
             "template" => Self::Template,
+            "fields" => Self::Fields,
             _ => Self::text(name)
                 .or_else(|| {
                     name.strip_prefix("exception.").map(|path| Self::Exception(path.to_owned()))
@@ -120,6 +123,7 @@ impl Field {
             Self::StepIndex => Cow::Borrowed("step_index"),
             Self::Tags => Cow::Borrowed("tags"),
             Self::Template => Cow::Borrowed("template"),
+            Self::Fields => Cow::Borrowed("fields"),
             Self::Exception(path) => Cow::Owned(format!("exception.{path}")),
             // A member of `fields` that has the name of an attribute is asked for by its whole name.
             Self::Path(path) if Self::named(path) == *self => Cow::Borrowed(path),

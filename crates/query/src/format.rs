@@ -165,17 +165,17 @@ impl fmt::Display for Condition {
         if self.field != Field::Words {
             write!(f, "{}:", self.field)?;
         }
-        // The message is searched by its words unless a sign says otherwise.
-        let message = self.field == Field::Text(TextAttribute::Message);
+        // These are searched by their words unless a sign says otherwise.
+        let by_words = matches!(self.field, Field::Text(TextAttribute::Message) | Field::Fields);
         match &self.test {
             Test::Words { text, prefix } => {
                 write!(f, "{}{}", Quoted(text), if *prefix { "*" } else { "" })
             }
-            Test::Compare(Comparison::Equal, text) if message => write!(f, "={}", Quoted(text)),
+            Test::Compare(Comparison::Equal, text) if by_words => write!(f, "={}", Quoted(text)),
             Test::Compare(comparison, text) => write!(f, "{}{}", comparison.sign(), Quoted(text)),
             Test::Level(comparison, level) => write!(f, "{}{level}", comparison.sign()),
             Test::Pattern(pattern) => {
-                f.write_str(if message { "=" } else { "" })?;
+                f.write_str(if by_words { "=" } else { "" })?;
                 for (place, piece) in pattern.pieces.iter().enumerate() {
                     if place > 0 {
                         f.write_str("*")?;

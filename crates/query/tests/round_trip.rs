@@ -96,8 +96,11 @@ fn condition() -> impl Strategy<Value = Filter> {
         .prop_map(|(sign, level)| Test::Level(sign, level));
     prop_oneof![
         2 => (Just(Field::Words), words()),
-        1 => (Just(Field::Text(TextAttribute::Message)), words()),
-        4 => (text_field(), prop_oneof![compare, pattern(), regex()]),
+        1 => (select(vec![Field::Text(TextAttribute::Message), Field::Fields]), words()),
+        4 => (
+            prop_oneof![9 => text_field(), 1 => Just(Field::Fields)],
+            prop_oneof![compare, pattern(), regex()],
+        ),
         2 => (any_field(), Just(Test::Exists)),
         1 => (select(vec![Field::StepIndex, Field::SeverityNumber]), number),
         1 => (Just(Field::Time), time),

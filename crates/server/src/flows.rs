@@ -22,8 +22,8 @@ struct NewFlow {
 /// A flow, ready to be named by records.
 #[derive(Debug, Serialize)]
 pub(crate) struct Flow {
-    flow_id: String,
-    name: String,
+    pub(crate) flow_id: String,
+    pub(crate) name: String,
 }
 
 pub(crate) async fn create(
@@ -33,18 +33,29 @@ pub(crate) async fn create(
     headers: HeaderMap,
     request: Body,
 ) -> Result<Json<Flow>, ApiError> {
+    make(&app, &caller, &headers, request, FLOW_NAME_CHARACTERS_MAX).await.map(Json)
+}
+
+/// Makes the flow that a body asks for, with a name of at most so many characters.
+pub(crate) async fn make(
+    app: &App,
+    caller: &Caller,
+    headers: &HeaderMap,
+    request: Body,
+    characters_max: usize,
+) -> Result<Flow, ApiError> {
     caller.require(Scope::Ingest)?;
-    let body = body::read(request, &headers, &app.budget, FLOW_BODY_BYTES_MAX).await?;
+    let body = body::read(request, headers, &app.budget, FLOW_BODY_BYTES_MAX).await?;
     let NewFlow { name } = serde_json::from_slice(&body.bytes)
         .map_err(|error| ApiError::body(format!("{error}, expected {{\"name\":\"checkout\"}}")))?;
     let characters = name.chars().count();
-    if !(1..=FLOW_NAME_CHARACTERS_MAX).contains(&characters) {
+    if !(1..=characters_max).contains(&characters) {
         return Err(ApiError::body(format!(
-            "`name` has {characters} characters, expected 1 to {FLOW_NAME_CHARACTERS_MAX}"
+            "`name` has {characters} characters, expected 1 to {characters_max}"
         )));
     }
     let mut random = [0; FLOW_RANDOM];
     getrandom::fill(&mut random)
         .map_err(|error| ApiError::internal(format!("make a flow id: {error}")))?;
-    Ok(Json(Flow { flow_id: flow_id(&name, random), name }))
+    Ok(Flow { flow_id: flow_id(&name, random), name })
 }

@@ -64,12 +64,12 @@ pub(crate) struct Ingested {
     places: Vec<(usize, Timestamp)>,
     #[serde(skip)]
     first_sequence: Option<u64>,
+    /// How the body was read.
+    #[serde(skip)]
+    pub(crate) protocol: Option<Protocol>,
     /// Whether nothing was stored because of what was rejected.
     #[serde(skip)]
     pub(crate) refused: bool,
-    /// As what the body was read.
-    #[serde(skip)]
-    pub(crate) protocol: Option<Protocol>,
 }
 
 #[derive(Debug, Serialize)]
@@ -107,12 +107,7 @@ pub(crate) async fn ingest(
     headers: HeaderMap,
     request: Body,
 ) -> Result<Json<Ingested>, ApiError> {
-    let wanted = Wanted {
-        protocol: parameters.format(&headers)?.into(),
-        defaults: parameters.defaults()?,
-        places: false,
-        whole: false,
-    };
+    let wanted = Wanted::good_of(parameters.format(&headers)?, parameters.defaults()?);
     take(&app, &caller, &headers, request, |_| Ok(wanted)).await.map(Json)
 }
 
@@ -125,6 +120,13 @@ pub(crate) struct Wanted {
     pub(crate) places: bool,
     /// Whether one entry that is rejected costs all of them.
     pub(crate) whole: bool,
+}
+
+impl Wanted {
+    /// What is good of a body is stored, wherever it stands.
+    pub(crate) fn good_of(protocol: impl Into<Protocol>, defaults: Defaults) -> Self {
+        Self { protocol: protocol.into(), defaults, places: false, whole: false }
+    }
 }
 
 /// Stores the records of a request's body. `how` is asked how to read it, once the start of the decompressed body is

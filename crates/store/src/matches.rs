@@ -11,7 +11,10 @@ use std::{
 
 use memchr::memmem;
 use millpond_query::{Comparison, Condition, Field, Filter, Pattern, Test, words};
-use millpond_record::{LogRecord, TextAttribute, Timestamp, json::Scalar};
+use millpond_record::{
+    LogRecord, TextAttribute, Timestamp,
+    json::{Object, Scalar},
+};
 use regex::{Regex, bytes};
 
 use crate::{QueryError, asked::Asked, template::template};
@@ -152,6 +155,7 @@ impl Tester {
             Field::Words => self.matches_text(record.message()),
             Field::SeverityNumber => self.matches_number(record.severity.number().into()),
             Field::StepIndex => record.step_index.is_some_and(|step| self.matches_number(step)),
+            Field::Fields => self.matches_any(&record.fields),
             field => value(record, field).is_some_and(|value| self.matches(&value)),
         }
     }
@@ -208,6 +212,11 @@ impl Tester {
             }
             _ => self.matches_text(value.text()),
         }
+    }
+
+    /// Whether a value in an object passes, at whatever depth.
+    pub(crate) fn matches_any(&self, object: &Object<'_>) -> bool {
+        object.any_value(|value| self.matches(value))
     }
 
     /// What must be in the value, if that is all.

@@ -38,6 +38,9 @@ pub(crate) struct Selector<'a> {
     pub(crate) reading: &'a Reading,
 }
 
+/// Rows whose `fields` are put together at once: a few megabytes.
+const FIELDS_ROWS: usize = 8192;
+
 type Selected = Result<BooleanBuffer, QueryError>;
 
 impl Selector<'_> {
@@ -103,7 +106,27 @@ impl Selector<'_> {
             Field::Template => self.template(tester, &within),
             Field::Exception(path) => self.objects(place::EXCEPTION, path, tester, within),
             Field::Path(path) => self.path(path, tester, within),
+            Field::Fields => self.fields(tester, &within),
         }
+    }
+
+    /// The rows with a value in `fields` that passes. They are put together again, some rows at a time.
+    fn fields(&self, tester: &Tester, within: &BooleanBuffer) -> Selected {
+        if self.unit.layout().fields.is_empty() && self.unit.is_empty(place::FIELDS) {
+            return Ok(none(within));
+        }
+        let rows = places(within);
+        add(&self.reading.rows, rows.len());
+        let mut passing = BooleanBufferBuilder::new(rows.len());
+        for rows in rows.chunks(FIELDS_ROWS) {
+            let read = self.unit.read(&[place::FIELDS], Some(rows))?;
+            let texts = read.column(0).as_string::<i32>().iter();
+            texts.for_each(|text| {
+                let object = Object::from_normalised(text.unwrap_or_default());
+                passing.append(tester.matches_any(&object));
+            });
+        }
+        Ok(scatter(within.len(), &rows, &passing.finish()))
     }
 
     fn severity(&self, within: &BooleanBuffer, passes: impl Fn(u8) -> bool) -> Selected {
@@ -435,6 +458,7 @@ fn cost(node: &Node) -> u32 {
             (Field::Text(_) | Field::StepIndex, _) => 3,
             (Field::Path(_) | Field::Tags | Field::Template, _) => 5,
             (Field::Exception(_), _) => 9,
+            (Field::Fields, _) => 12,
         },
         Node::Not(part) => cost(part) + 1,
         Node::And(parts) => parts.iter().map(cost).min().unwrap_or_default() + 1,

@@ -236,8 +236,8 @@ impl<'a> Values<'a> {
                 values.parts.push(Part::Severities(unit.column(place::SEVERITY_NUMBER)?));
             }
             Field::StepIndex => values.parts.push(Part::Steps(unit.column(place::STEP_INDEX)?)),
-            // Rows are listed once for each of their tags, by `tags`.
-            Field::Tags => {}
+            // Rows are listed once for each of their tags, by `tags`; all fields are only looked into.
+            Field::Tags | Field::Fields => {}
             Field::Template => values.templates(unit)?,
             Field::Exception(path) => {
                 if !unit.is_empty(place::EXCEPTION) {

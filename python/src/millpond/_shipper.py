@@ -172,8 +172,8 @@ class Shipper:
         return self._native.ship(entry)
 
     def hasten(self) -> None:
-        """Has what waits sent at once, though no batch is full or old enough. Waits for nothing, and cuts no pause after
-        a failure short, as a flush does."""
+        """Has what waits sent at once, though no batch is full or old enough. Waits for nothing, and cuts no pause
+        after a failure short, as a flush does."""
         self._native.hasten()
 
     def flush(self, timeout: float | None = None) -> bool:

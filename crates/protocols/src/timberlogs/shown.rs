@@ -157,3 +157,79 @@ fn frame(frame: &str) -> String {
     };
     format!("    at {} ({}:{})", member("function"), member("file"), member("line"))
 }
+
+#[cfg(test)]
+mod tests {
+    use millpond_record::Timestamp;
+    use millpond_wire::Format;
+
+    use super::*;
+    use crate::{Defaults, Entry, Protocol, read};
+
+    const OBSERVED: Timestamp = Timestamp::from_nanos(7_999_999);
+
+    /// How a body's only entry is shown after it was read.
+    fn shown(protocol: impl Into<Protocol>, body: &str) -> String {
+        let mut found = Vec::new();
+        let mut take = |entry: Entry<'_>| match entry.decoded {
+            millpond_record::Decoded::Record(record) => found.push(log("log_1", &record)),
+            rejected => panic!("{rejected:?}"),
+        };
+        read(protocol, body.as_bytes(), &Defaults::default(), OBSERVED, &mut take).unwrap();
+        found.pop().unwrap()
+    }
+
+    #[test]
+    fn what_was_sent_comes_back_byte_for_byte() {
+        let sent = concat!(
+            r#""timestamp":1769857200123,"level":"error","message":"m","source":"s","environment":"e","dataset":"d","#,
+            r#""version":"1","userId":"u","sessionId":"i","requestId":"r","flowId":"f-1","stepIndex":3,"tags":["a","b"],"#,
+            r#""ipAddress":"203.0.113.7","country":"DE","errorName":"ValueError","#,
+            r#""errorStack":"Traceback\n  File \"a.py\"\n\nValueError: bad\n","#,
+            r#""data":{"message":"bad","n":9007199254740993,"price":12.50,"a":{"b":[null,{}]},"hostname":7}"#,
+        );
+        let shown = shown(Protocol::Timberlogs(Format::Json), &format!("{{{sent}}}"));
+        assert_eq!(shown, format!("{{\"id\":\"log_1\",{sent}}}"));
+    }
+
+    #[test]
+    fn a_value_that_is_no_object_is_one_in_the_data() {
+        for value in ["\"text\"", "[1,2]", "false", "7"] {
+            let sent = format!(
+                "{{\"level\":\"info\",\"message\":\"m\",\"source\":\"s\",\"environment\":\"e\",\"data\":{value}}}"
+            );
+            let shown = shown(Protocol::Timberlogs(Format::Json), &sent);
+            assert!(shown.ends_with(&format!(",\"data\":{{\"value\":{value}}}}}")), "{shown}");
+        }
+    }
+
+    #[test]
+    fn what_timberlogs_has_no_member_for_is_data_unless_something_was_sent_there() {
+        let sent = r#"{"message":"m","level":"trace","host":"a1","logger":"l","trace_id":"t",
+            "fields":{"traceId":7,"client.address":{"a":1}}}"#;
+        assert_eq!(
+            shown(Format::Json, sent),
+            concat!(
+                r#"{"id":"log_1","timestamp":7,"level":"debug","message":"m","source":"unknown_service","#,
+                r#""data":{"hostname":"a1","logger":"l","traceId":7,"client.address":{"a":1}}}"#
+            )
+        );
+    }
+
+    #[test]
+    fn an_exception_of_ours_has_a_name_and_a_stack_and_stands_in_the_data() {
+        let exception = r#"{"type":"KeyError","message":"'x'","stacktrace":[{"file":"a.py","line":7,"function":"f"},"x"]}"#;
+        let shown =
+            shown(Format::Json, &format!("{{\"message\":\"m\",\"exception\":{exception}}}"));
+        let expected = format!(
+            r#""errorName":"KeyError","errorStack":"KeyError: 'x'\n    at f (a.py:7)\nx","data":{{"exception":{exception}}}}}"#
+        );
+        assert!(shown.ends_with(&expected), "{shown}");
+    }
+
+    #[test]
+    fn there_are_four_levels() {
+        let shown = Level::ALL.map(level);
+        assert_eq!(shown, ["debug", "debug", "info", "warn", "error", "error"]);
+    }
+}

@@ -164,9 +164,11 @@ impl Parser<'_> {
 
     /// Takes `[a TO b]`: the same as two comparisons.
     fn range(&mut self, field: &Field) -> Result<Filter, ParseError> {
-        if *field == Field::Tags {
-            // Two comparisons may hold for two different tags.
-            return Err(self.error("a value or a comparison, as a record may have many tags"));
+        if matches!(field, Field::Tags | Field::Fields) {
+            // Two comparisons may hold for two different values.
+            let name = field.name();
+            let expected = format!("a value or a comparison, as a record may have many {name}");
+            return Err(self.error(expected));
         }
         let included = self.rest().starts_with('[');
         let above = if included { Comparison::GreaterOrEqual } else { Comparison::Greater };
@@ -321,7 +323,7 @@ fn condition(field: &Field, test: Test) -> Filter {
 
 /// Whether a text behind the field is looked for by its words, unless a sign says otherwise.
 fn searches_words(field: &Field) -> bool {
-    matches!(field, Field::Words | Field::Text(TextAttribute::Message))
+    matches!(field, Field::Words | Field::Text(TextAttribute::Message) | Field::Fields)
 }
 
 /// Whether the values of the field are texts, or may be.

@@ -179,6 +179,9 @@ impl Parser<'_> {
         let quoted = self.rest().starts_with('"');
         let name = self.name()?;
         let field = Field::named(&name);
+        if field == Field::Fields {
+            return Err(self.error_since(start, "one of the fields, by its name"));
+        }
         // A member of `fields` without a name could not be told from no field at all.
         if !(quoted || starts_name(&name)) || field == Field::Path(String::new()) {
             self.at = start;

@@ -69,6 +69,11 @@ impl<'a> Object<'a> {
     pub fn get(&self, path: &str) -> Option<Scalar<'_>> {
         lookup(&self.0, path)
     }
+
+    /// Whether a value that is no object or array passes, at whatever depth.
+    pub fn any_value(&self, mut passes: impl FnMut(&Scalar<'_>) -> bool) -> bool {
+        any_value(&self.0, &mut passes)
+    }
 }
 
 /// Walks the members of the normalised object `text`; ends early if it is not one.
@@ -103,6 +108,34 @@ fn lookup<'t>(text: &'t str, path: &str) -> Option<Scalar<'t>> {
     inner.sort_by_key(|(_, rest)| rest.len());
     // The path loses at least a dot each time, and objects nest no deeper than the limit.
     inner.into_iter().find_map(|(value, rest)| lookup(value, rest))
+}
+
+/// Objects and arrays nest no deeper than the limit.
+fn any_value(text: &str, passes: &mut dyn FnMut(&Scalar<'_>) -> bool) -> bool {
+    match Scalar::read(text) {
+        Some(Scalar::Nested(text)) if text.starts_with('{') => {
+            members(text).any(|(_, value)| any_value(value, passes))
+        }
+        Some(Scalar::Nested(text)) => elements(text).any(|value| any_value(value, passes)),
+        Some(value) => passes(&value),
+        None => false,
+    }
+}
+
+/// Walks the elements of the normalised array `text`.
+fn elements(text: &str) -> impl Iterator<Item = &str> {
+    let mut reader = Reader::new(text);
+    let mut more = reader.take(b'[') && reader.peek() != Some(b']');
+    std::iter::from_fn(move || {
+        if !more {
+            return None;
+        }
+        let start = reader.offset();
+        reader.skip_value().ok()?;
+        let value = reader.slice(start, reader.offset());
+        more = reader.take(b',');
+        Some(value)
+    })
 }
 
 impl<'a> Scalar<'a> {
@@ -255,6 +288,21 @@ mod tests {
         assert_eq!(object.get("l"), Some(Scalar::Nested("[1]")));
         assert_eq!(object.get("db.nothing"), None);
         assert_eq!(object.get("http"), None);
+    }
+
+    #[test]
+    fn every_value_is_found_at_whatever_depth() {
+        let object = Object::from_normalised(
+            r#"{"a":1,"b":{"c":["x",{"d":true}],"e":[]},"f":null,"g":{},"h":[[2]]}"#,
+        );
+        let mut found = Vec::new();
+        assert!(!object.any_value(|value| {
+            found.push(value.text().to_owned());
+            false
+        }));
+        assert_eq!(found, ["1", "x", "true", "null", "2"]);
+        assert!(object.any_value(|value| *value == Scalar::Bool(true)));
+        assert!(!Object::default().any_value(|_| true));
     }
 
     #[test]

@@ -169,6 +169,7 @@ fn write_value(out: &mut String, record: &LogRecord<'_>, field: &Field) -> bool 
             Some(value) => write_scalar(out, &value),
             None => return false,
         },
+        Field::Fields => out.push_str(record.fields.as_str()),
     }
     true
 }

@@ -24,6 +24,10 @@ const LOGTIDE_PARAMETERS: [&str; 9] = [
     "hostname[]",
 ];
 
+/// Parameters of LogTide that we have too.
+const SHARED_PARAMETERS: [&str; 10] =
+    ["service", "level", "q", "from", "to", "limit", "offset", "cursor", "interval", "token"];
+
 /// Gives a request for LogTide's routes the address that only they have.
 pub(crate) fn told_apart<B>(mut request: Request<B>) -> Request<B> {
     if is_logtides(&request)
@@ -39,7 +43,7 @@ pub(crate) fn told_apart<B>(mut request: Request<B>) -> Request<B> {
 }
 
 /// Whether it is a LogTide client that asks, on a path that is ours as well. Its SDKs declare a JSON body on every
-/// request, also where there is none.
+/// request, also where there is none; so do others, but these may ask for what LogTide has not.
 fn is_logtides<B>(request: &Request<B>) -> bool {
     let path = request.uri().path();
     let [logs, below] = SHARED;
@@ -49,12 +53,14 @@ fn is_logtides<B>(request: &Request<B>) -> bool {
     let declares_json = request.headers().get(CONTENT_TYPE).is_some_and(|value| {
         value.to_str().is_ok_and(|value| value.trim().starts_with("application/json"))
     });
-    declares_json || has_logtides_parameter(request.uri().query().unwrap_or_default())
-}
-
-fn has_logtides_parameter(query: &str) -> bool {
-    let pairs: Vec<(String, String)> = serde_html_form::from_str(query).unwrap_or_default();
-    pairs.iter().any(|(name, _)| LOGTIDE_PARAMETERS.contains(&name.as_str()))
+    let query = request.uri().query().unwrap_or_default();
+    let parameters: Vec<(String, String)> = serde_html_form::from_str(query).unwrap_or_default();
+    let mut names = parameters.iter().map(|(name, _)| name.as_str());
+    match declares_json {
+        true => names
+            .all(|name| LOGTIDE_PARAMETERS.contains(&name) || SHARED_PARAMETERS.contains(&name)),
+        false => names.any(|name| LOGTIDE_PARAMETERS.contains(&name)),
+    }
 }
 
 #[cfg(test)]
@@ -97,6 +103,8 @@ mod tests {
             ("POST", "/api/v1/ingest", json),
             ("GET", "/logtide/api/v1/logs", json),
             ("GET", "/api/v1/logs", Some("text/plain")),
+            ("GET", "/api/v1/logs?q=a&order=asc", json),
+            ("GET", "/api/v1/logs?trace_id=t", json),
         ] {
             assert_eq!(routed(method, uri, content_type), uri);
         }

@@ -69,14 +69,9 @@ pub(super) async fn logs(State(app): State<App>, request: Request) -> Response {
     let (mut parts, body) = request.into_parts();
     let encoding = encoding(&parts.headers);
     match store(&app, &mut parts, body, encoding).await {
-        Ok(ingested) => answered(encoding, &ingested),
+        Ok(ingested) => stored(encoding, &ingested),
         Err(error) => refused(encoding, &error),
     }
-}
-
-pub(super) fn answered(encoding: Encoding, ingested: &Ingested) -> Response {
-    let reason = ingested.rejected.first().map_or("", |rejected| rejected.reason.as_str());
-    encoded(encoding, answer(encoding, ingested.rejected_count, reason))
 }
 
 async fn store(
@@ -86,13 +81,14 @@ async fn store(
     encoding: Encoding,
 ) -> Result<Ingested, ApiError> {
     let caller = Caller::from_request_parts(parts, app).await?;
-    let wanted = Wanted {
-        protocol: Protocol::Otlp(encoding),
-        defaults: Defaults::default(),
-        places: false,
-        whole: false,
-    };
+    let wanted = Wanted::good_of(Protocol::Otlp(encoding), Defaults::default());
     take(app, &caller, &parts.headers, body, |_| Ok(wanted)).await
+}
+
+/// What an exporter is told of a body whose records are stored.
+pub(super) fn stored(encoding: Encoding, ingested: &Ingested) -> Response {
+    let reason = ingested.rejected.first().map_or("", |rejected| rejected.reason.as_str());
+    encoded(encoding, answer(encoding, ingested.rejected_count, reason))
 }
 
 /// An exporter that is told `404` gives up what it sent, and says so; it does not try for ever.

@@ -3,7 +3,7 @@
 use millpond_query::{Comparison, Condition, Field, Filter, Test};
 use millpond_record::{
     LogRecord, TextAttribute, Timestamp,
-    json::{Object, Scalar},
+    json::{Object, Reader, Scalar},
 };
 
 /// A JSON value; numbers are their digits.
@@ -91,8 +91,29 @@ impl<'a> Known<'a> {
                 exception.and_then(|exception| at(exception, path)).into_iter().cloned().collect()
             }
             Field::Path(path) => at(&self.fields, path).into_iter().cloned().collect(),
+            Field::Fields => leaves(&self.fields),
             Field::Time => panic!("a time is no value"),
         }
+    }
+}
+
+/// All values in a value.
+fn leaves(value: &Json) -> Vec<Json> {
+    match value {
+        Json::Object(members, _) => members.iter().flat_map(|(_, value)| leaves(value)).collect(),
+        Json::Array(text) => {
+            let mut found = Vec::new();
+            let mut reader = Reader::new(text);
+            reader.take(b'[');
+            while !matches!(reader.peek(), None | Some(b']')) {
+                let start = reader.offset();
+                reader.skip_value().unwrap();
+                found.extend(leaves(&Json::read(&text[start..reader.offset()])));
+                reader.take(b',');
+            }
+            found
+        }
+        value => vec![value.clone()],
     }
 }
 

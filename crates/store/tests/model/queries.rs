@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use crate::records::Dice;
 
-pub const TERMS: [&str; 131] = [
+pub const TERMS: [&str; 138] = [
     "*",
     "refused",
     "\"connection refused\"",
@@ -131,6 +131,13 @@ pub const TERMS: [&str; 131] = [
     "\"with \\\"quote\":q",
     "rare7:1",
     "fields.:*",
+    "fields:*",
+    "fields:x",
+    "fields:=1",
+    "fields:>9",
+    "fields:*a*",
+    "fields:/^\\d+$/",
+    "-fields:1",
     "i:>300",
     "i:-5",
     "i:[0 TO 10]",

@@ -7,16 +7,20 @@ import sys
 from typing import Any
 
 import httpx
+from fastapi import BackgroundTasks, FastAPI
 from given import KEY, report
 from logiscout_logger import PROD, asgiConfiguration, get_logger, init
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 init(api_token=KEY, service_name="shop", env=PROD)
 log = get_logger("api")
 
 
 def fastapi_app() -> Any:
-    from fastapi import BackgroundTasks, FastAPI
-
     app = FastAPI()
     app.add_middleware(asgiConfiguration)
 
@@ -44,12 +48,6 @@ def fastapi_app() -> Any:
 
 
 def starlette_app() -> Any:
-    from starlette.applications import Starlette
-    from starlette.concurrency import run_in_threadpool
-    from starlette.middleware import Middleware
-    from starlette.responses import JSONResponse
-    from starlette.routing import Route
-
     async def user(request: Any) -> JSONResponse:
         log.info("Fetching user", user_id=request.path_params["user_id"])
         return JSONResponse({})

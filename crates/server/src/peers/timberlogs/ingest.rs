@@ -1,5 +1,5 @@
 //! `POST /v1/logs`: logs in, structured or raw. Of structured logs those that are good are stored; of a raw body all or
-//! none.
+//! none. The path is OTLP's as well; what is in the body tells.
 
 use axum::{
     Json,
@@ -11,19 +11,19 @@ use millpond_protocols::{Defaults, Format, Protocol, detect, is_otlp, otlp::Enco
 use millpond_record::TextAttribute;
 use serde_json::{Value, json};
 
-use super::{super::otlp, INVALID, UNREADABLE};
+use super::{INVALID, UNREADABLE};
 use crate::{
     App,
     auth::Caller,
     clock,
     error::ApiError,
     ingest::{Ingested, Rejected, Wanted, take},
+    peers::otlp,
 };
 
 /// The dataset of a log that names none.
 const DATASET: &str = "default";
 
-/// The path is OTLP's too: what only its exporters send is theirs.
 pub(super) async fn ingest(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
     if otlp::encoding(request.headers()) == Encoding::Protobuf {
         return Ok(otlp::logs(State(app), request).await);
@@ -38,20 +38,15 @@ pub(super) async fn ingest(State(app): State<App>, request: Request) -> Result<R
         let format = detect(asked.get("format"), content_type.as_deref(), body)
             .map_err(|error| ApiError::parameter(error.to_string()))?;
         if format == Format::Json && is_otlp(body) {
-            let protocol = Protocol::Otlp(Encoding::Json);
-            return Ok(Wanted {
-                protocol,
-                defaults: Defaults::default(),
-                places: false,
-                whole: false,
-            });
+            return Ok(Wanted::good_of(Protocol::Otlp(Encoding::Json), Defaults::default()));
         }
+        // Of structured logs each is one by itself.
         let whole = format != Format::Json;
-        Ok(Wanted { protocol: Protocol::Timberlogs(format), defaults, places: false, whole })
+        Ok(Wanted { whole, ..Wanted::good_of(Protocol::Timberlogs(format), defaults) })
     };
     let ingested = take(&app, &caller, &parts.headers, body, how).await?;
     match ingested.protocol {
-        Some(Protocol::Otlp(encoding)) => Ok(otlp::answered(encoding, &ingested)),
+        Some(Protocol::Otlp(encoding)) => Ok(otlp::stored(encoding, &ingested)),
         _ => answer(&ingested).map(|answer| Json(answer).into_response()),
     }
 }

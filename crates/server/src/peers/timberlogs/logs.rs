@@ -124,6 +124,7 @@ fn fields_of(name: &str) -> Result<Vec<Field>, ApiError> {
         "message" => Ok(vec![Field::Words]),
         "errorName" => Ok(vec![exception("type")]),
         "errorStack" => Ok(vec![exception("raw"), exception("stacktrace")]),
+        "data" => Ok(vec![Field::Fields]),
         other => Err(ApiError::parameter(format!(
             "fields: `{other}`, expected message, errorName, errorStack or data"
         ))),

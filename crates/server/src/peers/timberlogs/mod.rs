@@ -1,16 +1,23 @@
 //! Timberlogs' routes, as its SDKs, its CLI and its documentation ask them.
 
+mod flows;
 mod ingest;
 mod logs;
+mod stats;
 mod words;
 
-use axum::routing::{get, post};
+use axum::{
+    Json,
+    http::StatusCode,
+    routing::{get, post},
+};
 use serde_json::{Value, json};
 
 use super::Peer;
 use crate::{
+    auth::Caller,
     error::ApiError,
-    routes::{INGEST, QUERY, Route},
+    routes::{Access, INGEST, QUERY, Route},
 };
 
 pub(super) const ROUTES: &[Route] = &[
@@ -25,6 +32,27 @@ pub(super) const ROUTES: &[Route] = &[
         .of(Peer::Timberlogs),
     Route::new("GET", "/v1/logs/{id}", QUERY, || get(logs::one))
         .about("Shows one log, as Timberlogs does.")
+        .of(Peer::Timberlogs),
+    Route::new("POST", "/v1/flows", INGEST, || post(flows::create))
+        .about("Makes an id for a new flow, as Timberlogs does.")
+        .of(Peer::Timberlogs),
+    Route::new("GET", "/v1/flows", QUERY, || get(flows::list))
+        .about("Lists flows, as Timberlogs does.")
+        .of(Peer::Timberlogs),
+    Route::new("GET", "/v1/stats", QUERY, || get(stats::stats))
+        .about("Counts logs by day, hour or source, as Timberlogs does.")
+        .of(Peer::Timberlogs),
+    Route::new("GET", "/v1/stats/summary", QUERY, || get(stats::summary))
+        .about("Compares today with yesterday, as Timberlogs does.")
+        .of(Peer::Timberlogs),
+    Route::new("GET", "/v1/whoami", Access::AnyKey, || get(whoami))
+        .about("Names the project of the key, as Timberlogs does.")
+        .of(Peer::Timberlogs),
+    Route::new("POST", "/v1/auth/device", Access::Everyone, || post(no_login))
+        .about("Tells that there is no login but by key.")
+        .of(Peer::Timberlogs),
+    Route::new("POST", "/v1/auth/device/token", Access::Everyone, || post(no_login))
+        .about("Tells that there is no login but by key.")
         .of(Peer::Timberlogs),
 ];
 
@@ -53,4 +81,15 @@ pub(super) fn error(error: &ApiError) -> Value {
         members.insert("retryAfter".to_owned(), seconds.into());
     }
     said
+}
+
+/// A workspace is a project.
+async fn whoami(caller: Caller) -> Json<Value> {
+    Json(json!({ "workspaceName": caller.project.as_str() }))
+}
+
+/// For the CLI, which stops at any error but one and shows it.
+async fn no_login() -> ApiError {
+    let message = "this server has no login, expected an API key as `millpond key create` makes it";
+    ApiError::new(StatusCode::NOT_FOUND, "no_login", message)
 }

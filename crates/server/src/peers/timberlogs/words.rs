@@ -157,7 +157,7 @@ mod tests {
         let text = filter.to_string();
         assert_eq!(
             text,
-            "(a OR exception.type:a OR b OR exception.type:b) (c OR exception.type:c OR d OR exception.type:d) -(e OR exception.type:e)"
+            "((a OR exception.type:a) OR (b OR exception.type:b)) ((c OR exception.type:c) OR (d OR exception.type:d)) -(e OR exception.type:e)"
         );
     }
 }

@@ -14,6 +14,12 @@ class LogLevel(str, Enum):
     ERROR = "error"
     CRITICAL = "critical"
 
+    def __new__(cls, value: str) -> LogLevel:
+        """The level of this name."""
+        level = str.__new__(cls, value)
+        level._value_ = value
+        return level
+
 
 #: As the stdlib numbers them.
 LEVEL_WEIGHTS = {

@@ -1,0 +1,16 @@
+from given import ADDRESS, KEY
+
+from millpond.compat.logtide_sdk import LogTideClient, ClientOptions
+
+client = LogTideClient(
+    ClientOptions(
+        api_url=ADDRESS,
+        api_key=KEY,
+    )
+)
+
+client.info('api-gateway', 'Server started', {'port': 3000})
+client.error('database', 'Connection failed', Exception('Timeout'))
+
+# Graceful shutdown (also registered automatically via atexit)
+client.close()
