@@ -27,30 +27,36 @@ pub(super) const ROUTES: &[Route] = &[
     Route::new("POST", "/v1/ingest/otlp", INGEST, || post(ingest::otlp))
         .about("Stores OTLP's logs, where Streamlogia takes them.")
         .of(Peer::Streamlogia),
-    Route::new("GET", "/v1/projects/{id}/logs", QUERY, || get(reading::list))
+    Route::new("GET", "/v1/projects/{project_id}/logs", QUERY, || get(reading::list))
         .about("Finds records, as Streamlogia does.")
         .of(Peer::Streamlogia),
-    Route::new("GET", "/v1/projects/{id}/logs/{log_id}", QUERY, || get(reading::one))
+    Route::new("GET", "/v1/projects/{project_id}/logs/{log_id}", QUERY, || get(reading::one))
         .about("Shows one record, as Streamlogia does.")
         .of(Peer::Streamlogia),
-    Route::new("GET", "/v1/projects/{id}/logs/stats", QUERY, || get(reading::stats))
+    Route::new("GET", "/v1/projects/{project_id}/logs/stats", QUERY, || get(reading::stats))
         .about("Counts records by level, as Streamlogia does.")
         .of(Peer::Streamlogia),
-    Route::new("GET", "/v1/projects/{id}/logs/timeseries", QUERY, || get(reading::timeseries))
-        .about("Counts records over time, as Streamlogia does.")
-        .of(Peer::Streamlogia),
-    Route::new("GET", "/v1/projects/{id}/logs/aggregate", QUERY, || get(reading::aggregate))
-        .about("Counts the values of a field, as Streamlogia does.")
-        .of(Peer::Streamlogia),
-    Route::new("GET", "/v1/projects/{id}/logs/export", QUERY, || get(export::export))
+    Route::new("GET", "/v1/projects/{project_id}/logs/timeseries", QUERY, || {
+        get(reading::timeseries)
+    })
+    .about("Counts records over time, as Streamlogia does.")
+    .of(Peer::Streamlogia),
+    Route::new("GET", "/v1/projects/{project_id}/logs/aggregate", QUERY, || {
+        get(reading::aggregate)
+    })
+    .about("Counts the values of a field, as Streamlogia does.")
+    .of(Peer::Streamlogia),
+    Route::new("GET", "/v1/projects/{project_id}/logs/export", QUERY, || get(export::export))
         .about("Gives many records as lines of JSON or as CSV, as Streamlogia does.")
         .of(Peer::Streamlogia),
-    Route::new("GET", "/v1/projects/{id}/logs/stream", QUERY, || get(tail::stream))
+    Route::new("GET", "/v1/projects/{project_id}/logs/stream", QUERY, || get(tail::stream))
         .about("Streams records over a WebSocket, as Streamlogia does.")
         .of(Peer::Streamlogia),
-    Route::new("POST", "/v1/projects/{id}/logs/stream-ticket", QUERY, || post(tail::ticket))
-        .about("Makes a ticket that opens one stream.")
-        .of(Peer::Streamlogia),
+    Route::new("POST", "/v1/projects/{project_id}/logs/stream-ticket", QUERY, || {
+        post(tail::ticket)
+    })
+    .about("Makes a ticket that opens one stream.")
+    .of(Peer::Streamlogia),
     Route::new("GET", "/v1/query/projects", QUERY, || get(reading::projects))
         .about("Names the project of the key, as Streamlogia does.")
         .of(Peer::Streamlogia),
