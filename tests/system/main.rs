@@ -37,4 +37,6 @@ mod search;
 mod sql;
 mod stream;
 mod tails;
+mod timberlogs;
+mod timberlogs_read;
 mod websocket;
