@@ -127,6 +127,7 @@ def test_a_log_call_waits_for_nobody(recorder: Recorder) -> None:
     returned = True
     client.close()
     assert len(entries(recorder)) == 50
+    assert len(recorder.requests) <= 2, "what waited for the first request goes together in the second"
 
 
 def test_what_is_logged_before_the_end_of_the_program_arrives(recorder: Recorder, tmp_path: Any) -> None:
@@ -250,8 +251,8 @@ def test_an_answer_without_a_body_is_a_success(recorder: Recorder) -> None:
 
 def test_ingest_takes_odd_values_too(recorder: Recorder, client: LogIngestorClient) -> None:
     recorder.always("/v1/ingest", Answer(body={"ingested": 1, "ids": ["i"]}))
-    assert client.ingest([{"meta": {"id": uuid.UUID(int=7)}}]) == {"ingested": 1, "ids": ["i"]}
-    assert entries(recorder) == [{"meta": {"id": str(uuid.UUID(int=7))}}]
+    assert client.ingest([{"meta": {"id": uuid.UUID(int=7), "nan": float("nan")}}]) == {"ingested": 1, "ids": ["i"]}
+    assert entries(recorder) == [{"meta": {"id": str(uuid.UUID(int=7)), "nan": "NaN"}}]
 
 
 def handled(client: LogIngestorClient) -> logging.Logger:
@@ -473,6 +474,17 @@ def test_odd_options_are_taken_as_they_were(recorder: Recorder) -> None:
         client.info("x")
         client.close()
     assert messages(recorder) == ["x", "x", "x"]
+
+
+def test_a_batch_goes_when_it_is_full(recorder: Recorder) -> None:
+    client = LogIngestorClient("k", PROJECT, batch_size=3, flush_interval=3600, console=False)
+    for message in ("a", "b"):
+        client.info(message)
+    assert not recorder.requests
+    client.info("c")
+    recorder.wait_for(1)
+    assert messages(recorder) == ["a", "b", "c"]
+    client.close()
 
 
 def test_a_batch_that_does_not_fill_goes_after_the_interval(recorder: Recorder) -> None:

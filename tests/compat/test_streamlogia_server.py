@@ -32,8 +32,8 @@ def written(
 
 
 def shown(record: dict[str, Any]) -> dict[str, Any]:
-    """The record, but for id and time, and with a number for what differs from run to run."""
-    kept = {name: value for name, value in record.items() if name not in ("id", "time")}
+    """The record, but for its id and times, and with a number for what differs from run to run."""
+    kept = {name: value for name, value in record.items() if name not in ("id", "time", "observed_time")}
     fields = dict(kept.pop("fields", {}))
     for name in ("logger", "file", "line", "function", "thread"):
         # Only the drop-in sends them.
@@ -52,7 +52,7 @@ def expected(level: str, message: str, service: str, fields: Any = None, tags: A
 
 
 #: How the project that a client names is kept.
-OF_PROJECT = {"project_id": PROJECT}
+OF_PROJECT = {"streamlogia.project_id": PROJECT}
 
 
 @every_client

@@ -15,9 +15,11 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from millpond import Shipper
+from millpond._native import Written
 from millpond.compat._address import address
 
 if TYPE_CHECKING:
@@ -30,14 +32,15 @@ ENV_CA_FILE = "STREAMLOGIA_CA_FILE"
 #: As long as the original waits for an answer, and for its threads at the end.
 _REQUEST_TIMEOUT_S = 10.0
 _CLOSE_TIMEOUT_S = 15.0
+#: As much as a Millpond server takes at once.
+_INGEST_BYTES_MAX = 64 << 20
 #: Between two attempts to reach a server that fails.
 _PAUSE_S = 2.0
 #: What is left after that may take so long.
 _GRACE_S = 2.0
-#: Without a batch size nothing waits; what comes while a request is on its way goes with the next one.
-_AT_ONCE_S = 0.001
-#: No interval is longer.
-_DAY_S = 86_400.0
+#: No interval is shorter, and none longer than a day.
+_INTERVAL_S_MIN = 0.001
+_INTERVAL_S_MAX = 86_400.0
 #: Loggers that fill a log at DEBUG with what concerns nobody but their libraries.
 _CHATTER = ("asyncio", "botocore", "h2", "hpack", "httpcore", "httpx", "urllib3")
 
@@ -103,9 +106,9 @@ class LogIngestorClient:
         self._source = source or "unknown"
         self._console = console
         self._url = f"{base_url.strip().rstrip('/')}/v1/ingest"
-        options: dict[str, Any] = {"batch_age_s": _AT_ONCE_S}
-        if batch_size > 1:
-            options = {"batch_records_max": batch_size, "batch_age_s": min(max(flush_interval, _AT_ONCE_S), _DAY_S)}
+        self._batch_size = max(batch_size, 1)
+        self._logged = count(1)
+        options: dict[str, Any] = {"batch_age_s": min(max(flush_interval, _INTERVAL_S_MIN), _INTERVAL_S_MAX)}
         if ca_file:
             import ssl
 
@@ -151,7 +154,7 @@ class LogIngestorClient:
 
         from millpond.compat._streamlogia.errors import http_error
 
-        body = json.dumps(entries, default=str, allow_nan=False)
+        body = str(Written(entries, _INGEST_BYTES_MAX))
         try:
             answer = self._shipper.request("POST", self._url, body, timeout=_REQUEST_TIMEOUT_S)
         except ConnectionError as error:
@@ -211,6 +214,9 @@ class LogIngestorClient:
         if not self._shipper.ship(entry) and self._shipper.is_closed:
             self._shipper = self._open()
             self._shipper.ship(entry)
+        if next(self._logged) % self._batch_size == 0:
+            # What comes while a request is on its way goes with the next one, however much that is.
+            self._shipper.hasten()
         if self._console:
             _print(level, text, fields if shown is None else shown)
 

@@ -41,25 +41,27 @@ def watch_flask(client: LogIngestorClient, app: Flask) -> None:
     app.after_request(end)
 
 
-def middleware_of(client: LogIngestorClient) -> type:
+class LogIngestorMiddleware:
+    """Logs each request, also one that ends with an exception. What the application answers passes by unchanged; at the
+    application's end everything is flushed."""
+
+    _client: LogIngestorClient
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, _flushing(self._client, send))
+        elif scope["type"] != "http":
+            await self.app(scope, receive, send)
+        else:
+            await _watch(self._client, self.app, scope, receive, send)
+
+
+def middleware_of(client: LogIngestorClient) -> type[LogIngestorMiddleware]:
     """The class of an ASGI middleware that logs to this client."""
-
-    class LogIngestorMiddleware:
-        """Logs each request, also one that ends with an exception. What the application answers passes by unchanged;
-        at the application's end everything is flushed."""
-
-        def __init__(self, app: ASGIApp) -> None:
-            self.app = app
-
-        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] == "lifespan":
-                await self.app(scope, receive, _flushing(client, send))
-            elif scope["type"] != "http":
-                await self.app(scope, receive, send)
-            else:
-                await _watch(client, self.app, scope, receive, send)
-
-    return LogIngestorMiddleware
+    return type("LogIngestorMiddleware", (LogIngestorMiddleware,), {"_client": client})
 
 
 async def _watch(client: LogIngestorClient, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
