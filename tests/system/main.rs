@@ -39,4 +39,6 @@ mod sql;
 mod stream;
 mod streamlogia;
 mod tails;
+mod timberlogs;
+mod timberlogs_read;
 mod websocket;

@@ -36,7 +36,7 @@ pub(crate) async fn create(
     make(&app, &caller, &headers, request, FLOW_NAME_CHARACTERS_MAX).await.map(Json)
 }
 
-/// Makes the flow that a body asks for, with a name of at most so many characters.
+/// Makes the flow that a body asks for, with at most so many characters of its name in its id.
 pub(crate) async fn make(
     app: &App,
     caller: &Caller,
@@ -49,13 +49,14 @@ pub(crate) async fn make(
     let NewFlow { name } = serde_json::from_slice(&body.bytes)
         .map_err(|error| ApiError::body(format!("{error}, expected {{\"name\":\"checkout\"}}")))?;
     let characters = name.chars().count();
-    if !(1..=characters_max).contains(&characters) {
+    if !(1..=FLOW_NAME_CHARACTERS_MAX).contains(&characters) {
         return Err(ApiError::body(format!(
-            "`name` has {characters} characters, expected 1 to {characters_max}"
+            "`name` has {characters} characters, expected 1 to {FLOW_NAME_CHARACTERS_MAX}"
         )));
     }
     let mut random = [0; FLOW_RANDOM];
     getrandom::fill(&mut random)
         .map_err(|error| ApiError::internal(format!("make a flow id: {error}")))?;
-    Ok(Flow { flow_id: flow_id(&name, random), name })
+    let of_name: String = name.chars().take(characters_max).collect();
+    Ok(Flow { flow_id: flow_id(&of_name, random), name })
 }
