@@ -4,7 +4,10 @@ use anyhow::{Context, Result};
 use millpond_system_tests::{Api, Reply};
 use serde_json::{Value, json};
 
-use crate::fixture::{Fixture, messages, sorted};
+use crate::{
+    fixture::{Fixture, messages, sorted},
+    streamlogia::Tail,
+};
 
 fn post(api: &Api, body: &Value) -> Result<Reply> {
     api.post("/ingest", &[("Content-Type", "application/json")], &serde_json::to_vec(body)?)
@@ -180,5 +183,20 @@ fn logs_are_found_by_request_and_time_and_shown_live() -> Result<()> {
     let live = fixture.api.get("/live-logs", &[("projectId", "any")])?.succeeded()?.body;
     assert_eq!(messages(live["logs"].as_array().context("no logs")?), ["other", "second", "first"]);
     assert_eq!(live["logs"][0]["timestamp"], "12:00:00");
+    Ok(())
+}
+
+#[test]
+fn the_live_socket_shows_one_log_a_frame() -> Result<()> {
+    let fixture = Fixture::start()?;
+    let path = format!("/live-logs/socket?projectId=any&token={}", fixture.api.key());
+    let mut tail = Tail::open(&fixture, &path)?;
+    post(&fixture.api, &json!({ "payloads": [slice(0, &[log(1, "first"), log(2, "second")])] }))?
+        .succeeded()?;
+    let (first, second) = (tail.frame()?, tail.frame()?);
+    assert_eq!((&first["message"], &second["message"]), (&json!("first"), &json!("second")));
+    let expected = json!({ "correlation_id": "c-1", "request_method": "GET", "request_path": "/orders/7", "status_code": "200" });
+    assert_eq!((&first["timestamp"], &first["metadata"]), (&json!("12:00:00"), &expected));
+    assert_ne!(first["id"], second["id"]);
     Ok(())
 }

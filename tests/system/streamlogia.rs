@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, net::TcpStream, time::Duration};
 
 use anyhow::{Context, Result, bail};
-use millpond_system_tests::{Api, Reply};
+use millpond_system_tests::{Api, Reply, wait_for};
 use serde_json::{Value, json};
 use tungstenite::{
     ClientRequestBuilder, Message, WebSocket, client, protocol::frame::coding::CloseCode,
@@ -313,6 +313,12 @@ fn errors_of_all_kinds_are_in_the_envelope() -> Result<()> {
     let created = fixture.key(&["create", "--name", "reader", "--scopes", "query"])?;
     let reader = fixture.api.with_key(&printed_key(&created)?);
     let stranger = fixture.api.with_key("mp_wrong");
+    let (expired, _) = fixture.new_key(&["--expires", "1s"])?;
+    wait_for(Duration::from_secs(30), || {
+        let refused = expired.get("/v1/query/projects", &[])?;
+        Ok(((refused.status, refused.code()) == (403, "key_expired")).then_some(()))
+    })?
+    .context("the key is good for ever")?;
     let large = vec![b' '; 65 << 20];
     for (reply, expected) in [
         (send(&stranger, &json!([]))?, (401, "unauthenticated")),
@@ -331,11 +337,11 @@ fn errors_of_all_kinds_are_in_the_envelope() -> Result<()> {
     Ok(())
 }
 
-/// A live tail.
-struct Tail(WebSocket<TcpStream>);
+/// A live tail that says nothing but records.
+pub(crate) struct Tail(WebSocket<TcpStream>);
 
 impl Tail {
-    fn open(fixture: &Fixture, path: &str) -> Result<Self> {
+    pub(crate) fn open(fixture: &Fixture, path: &str) -> Result<Self> {
         let address = &fixture.server.serve().address;
         let socket = TcpStream::connect(address)?;
         // An answer slower than this is a hang.
@@ -356,18 +362,24 @@ impl Tail {
         }
     }
 
+    /// The next frame that is no ping.
+    pub(crate) fn frame(&mut self) -> Result<Value> {
+        loop {
+            match self.0.read()? {
+                Message::Text(text) => return Ok(serde_json::from_str(&text)?),
+                Message::Ping(_) | Message::Pong(_) => {}
+                other => bail!("{other:?}"),
+            }
+        }
+    }
+
     /// The messages of the next entries.
     fn next(&mut self, count: usize) -> Result<Vec<String>> {
         let mut entries = Vec::new();
         while entries.len() < count {
-            match self.0.read()? {
-                Message::Text(text) => {
-                    let frame: Vec<Value> = serde_json::from_str(&text)?;
-                    entries.extend(messages(&frame).into_iter().map(str::to_owned));
-                }
-                Message::Ping(_) | Message::Pong(_) => {}
-                other => bail!("{other:?}"),
-            }
+            let frame = self.frame()?;
+            let frame = frame.as_array().context("no array")?;
+            entries.extend(messages(frame).into_iter().map(str::to_owned));
         }
         Ok(entries)
     }

@@ -13,6 +13,7 @@ mod timberlogs;
 
 use axum::{
     Json,
+    http::StatusCode,
     response::{IntoResponse, Response},
 };
 use serde_json::Value;
@@ -42,6 +43,14 @@ impl Peer {
         }
     }
 
+    /// The status of an error. Streamlogia's clients are told apart from a wrong key that theirs has expired.
+    fn status(self, error: &ApiError) -> StatusCode {
+        match (self, error.code()) {
+            (Self::Streamlogia, "expired_key") => StatusCode::FORBIDDEN,
+            _ => error.status(),
+        }
+    }
+
     /// An error as its clients know errors.
     fn error(self, error: &ApiError) -> Value {
         match self {
@@ -54,10 +63,10 @@ impl Peer {
     }
 }
 
-/// Says an error in the words of a system. Status and headers stay.
+/// Says an error in the words of a system. Headers stay, and the status but for one.
 pub(crate) fn in_words_of(peer: Peer, response: Response) -> Response {
     let Some(error) = response.extensions().get::<ApiError>() else { return response };
-    let mut said = (error.status(), Json(peer.error(error))).into_response();
+    let mut said = (peer.status(error), Json(peer.error(error))).into_response();
     if let Some(seconds) = error.retry_after_seconds() {
         said.headers_mut().insert(axum::http::header::RETRY_AFTER, seconds.into());
     }

@@ -78,7 +78,9 @@ async fn story(
         if found.is_whole {
             for (_, record) in records(&found.answer.rows) {
                 summary.add(&record);
-                runs.add(&record);
+                if of_request {
+                    runs.add(&record);
+                }
             }
         } else if first {
             if of_request {

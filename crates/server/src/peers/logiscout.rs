@@ -3,7 +3,7 @@
 use axum::{
     Json,
     body::Body,
-    extract::State,
+    extract::{Request, State},
     http::HeaderMap,
     response::Response,
     routing::{get, post},
@@ -34,6 +34,7 @@ use crate::{
         search::{Found, Search},
     },
     routes::{INGEST, QUERY, Route},
+    stream::{self, Form},
 };
 
 pub(super) const ROUTES: &[Route] = &[
@@ -45,6 +46,9 @@ pub(super) const ROUTES: &[Route] = &[
         .of(Peer::LogiScout),
     Route::new("GET", "/live-logs", QUERY, || get(live))
         .about("Shows the newest records, as LogiScout does.")
+        .of(Peer::LogiScout),
+    Route::new("GET", "/live-logs/socket", QUERY, || get(tail))
+        .about("Streams records over a WebSocket, as LogiScout does.")
         .of(Peer::LogiScout),
 ];
 
@@ -139,6 +143,12 @@ async fn live(State(app): State<App>, caller: Caller) -> Result<Response, ApiErr
     let wanted = newest(0, PAGE_RECORDS);
     let found = ask(&app, &caller, QUERY_TIME_MAX, |reading| wanted.run(reading)).await?;
     Ok(answer(&found, Vec::new(), logiscout::live))
+}
+
+async fn tail(State(app): State<App>, request: Request) -> Result<Response, ApiError> {
+    let (mut parts, _) = request.into_parts();
+    let caller = stream::viewer(&mut parts, &app).await?;
+    stream::upgraded(&app, &caller, &mut parts, Form::LogiScout, Filter::All, None).await
 }
 
 /// A page of the newest records.

@@ -1,6 +1,6 @@
 //! What a tail says, as text: server-sent events or the messages of a WebSocket. Pure.
 
-use millpond_protocols::{logtide, streamlogia};
+use millpond_protocols::{logiscout, logtide, streamlogia};
 use millpond_query::Cursor;
 use millpond_record::{
     LogRecord,
@@ -16,6 +16,8 @@ pub(crate) enum Form {
     Messages,
     /// Server-sent events as LogTide has them.
     LogTide,
+    /// Messages as LogiScout has them: records, and nothing else.
+    LogiScout,
     /// Messages as Streamlogia has them: arrays of records, and nothing else.
     Streamlogia,
 }
@@ -53,6 +55,9 @@ impl Form {
                 out.push_str(json);
                 out.push('}');
             }
+            Self::LogiScout => {
+                out.push_str(&logiscout::live(&shown.cursor.to_string(), shown.record));
+            }
             Self::Streamlogia => {
                 let id_text = shown.cursor.to_string();
                 out.push('[');
@@ -68,7 +73,7 @@ impl Form {
         match self {
             Self::Events | Self::LogTide => format!("id: {id}\n: {comment}\n\n"),
             Self::Messages => format!("{{\"type\":\"heartbeat\",\"id\":{id}}}"),
-            Self::Streamlogia => String::new(),
+            Self::LogiScout | Self::Streamlogia => String::new(),
         }
     }
 
@@ -81,7 +86,7 @@ impl Form {
             // Its clients take the data of every event for a record.
             Self::LogTide => format!("id: {to_id}\n: missed {records} records\n\n"),
             Self::Messages => format!("{{\"type\":\"missed\",{members}"),
-            Self::Streamlogia => String::new(),
+            Self::LogiScout | Self::Streamlogia => String::new(),
         }
     }
 }
@@ -97,7 +102,7 @@ fn event(out: &mut String, id: u64, data: &str) {
 impl Form {
     /// Whether a connection says why it ends, and what its client says is wrong.
     pub(super) fn speaks(self) -> bool {
-        self != Self::Streamlogia
+        !matches!(self, Self::LogiScout | Self::Streamlogia)
     }
 }
 

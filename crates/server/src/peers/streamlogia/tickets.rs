@@ -52,3 +52,39 @@ impl Tickets {
         is_good.then_some(ticket.caller)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::{
+        administration::Administration,
+        clock,
+        keys::{Found, Keys},
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn a_ticket_is_good_once_for_its_project_and_for_a_while() {
+        let folder = tempfile::tempdir().unwrap();
+        let administration = Administration::new(folder.path());
+        let secret = administration.first_key(clock::now()).unwrap().unwrap();
+        let keys = Keys::new(administration.keys().clone());
+        let Ok(Found::Good(key)) = keys.find(&secret, clock::now()) else { panic!("no key") };
+        let caller = || Caller { project: key.entry.project.clone(), key: key.clone() };
+
+        let tickets = Tickets::default();
+        let make = || tickets.make(caller(), "p".to_owned()).unwrap();
+        let (used, of_another, old) = (make(), make(), make());
+        assert!(tickets.take(&used, "p").is_some() && tickets.take(&used, "p").is_none());
+        assert!(tickets.take(&of_another, "q").is_none());
+        advance(TICKET_TIME).await;
+        assert!(tickets.take(&old, "p").is_none());
+        for _ in 0..TICKETS_MAX {
+            make();
+        }
+        assert!(tickets.make(caller(), "p".to_owned()).unwrap_err().is_overloaded());
+        advance(TICKET_TIME).await;
+        make();
+    }
+}
