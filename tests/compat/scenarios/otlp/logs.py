@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 
+from given import ADDRESS, KEY, report
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -13,8 +14,6 @@ from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
-
-from given import ADDRESS, KEY, report
 
 os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = ADDRESS
 os.environ["OTEL_EXPORTER_OTLP_HEADERS"] = f"x-api-key={KEY}"
