@@ -53,6 +53,19 @@ def test_a_request_without_an_answer_is_a_connection_error(peer: Peer, made: Mad
         shipper.request("GET", peer.url, headers={"a": 1})  # type: ignore[dict-item]
 
 
+def test_a_request_is_tried_again_with_one_key_as_often_as_it_says(peer: Peer, made: Made) -> None:
+    shipper = made(retry_delay_s=0.001, retry_delay_s_max=0.001)
+    peer.script = [BUSY, Answer(None), Answer(), BUSY, BUSY]
+    assert shipper.request("POST", peer.url, "{}", attempts_max=5).status == 200
+    assert asyncio.run(shipper.request_async("POST", peer.url, "{}", attempts_max=2)).status == 503
+    keys = [asked.headers["idempotency-key"] for asked in peer.asked]
+    assert len(set(keys[:3])) == len(set(keys[3:])) == 1
+    assert keys[0] != keys[3]
+    for wrong in (0, 1.5, 1 << 32):
+        with pytest.raises(ValueError, match="expected a whole number from 1 on"):
+            shipper.request("GET", peer.url, attempts_max=wrong)  # type: ignore[arg-type]
+
+
 def test_a_request_of_asyncio_ends_when_its_task_is_cancelled(peer: Peer, made: Made) -> None:
     shipper = made()
     held, came = threading.Event(), threading.Event()

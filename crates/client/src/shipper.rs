@@ -111,7 +111,7 @@ impl Shipper {
     }
 
     /// Asks the same system something else, with the same headers, proxy, certificates and time limits, and waits for
-    /// the answer, whatever its status is. Not tried again.
+    /// the answer, whatever its status is. Tried again only if the [request](Request::attempts_max) says so.
     ///
     /// # Errors
     /// There is no answer, or the request can't be written.

@@ -58,6 +58,39 @@ fn only_what_does_no_harm_twice_is_sent_over_a_connection_that_may_be_closed() {
 }
 
 #[test]
+fn a_request_is_tried_again_with_one_key_as_often_as_it_says() {
+    let busy = || answer(503, "Retry-After: 0\r\n", "busy");
+    let web = Web::start([
+        busy(),
+        vec![Step::Cut],
+        ok("done"),
+        busy(),
+        busy(),
+        answer(400, "", "no"),
+        busy(),
+    ]);
+    let shipper = shipper(&web);
+    let post = |attempts| {
+        Request::new("POST", format!("http://{}/out", web.address))
+            .body("{}")
+            .attempts_max(attempts)
+    };
+    assert_eq!(shipper.request(&post(3)).unwrap().body, "done");
+    // What comes of the last attempt counts, whatever it is, and what would be answered the same is not asked again.
+    assert_eq!(shipper.request(&post(2)).unwrap().status, 503);
+    assert_eq!(shipper.request(&post(9)).unwrap().status, 400);
+    assert_eq!(shipper.request(&post(1)).unwrap().status, 503);
+    let keys: Vec<_> = web
+        .requests()
+        .iter()
+        .map(|request| request.header("idempotency-key").map(str::to_owned))
+        .collect();
+    assert!(keys[0].is_some() && keys[0] == keys[1] && keys[1] == keys[2]);
+    assert!(keys[3] == keys[4] && keys[3] != keys[0] && keys[5] != keys[3]);
+    assert_eq!(keys[6], None);
+}
+
+#[test]
 fn a_request_ends_when_it_is_stopped_or_takes_too_long() {
     let web = Web::start([vec![Step::Hang], vec![Step::Hang]]);
     let shipper = shipper(&web);

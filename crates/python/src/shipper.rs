@@ -128,7 +128,7 @@ impl Shipper {
     }
 
     /// Asks the same system something else: status, body, and headers. Works in this thread if there is a stopper.
-    #[pyo3(signature = (method, url, body, headers, timeout_s=None, stopper=None, /))]
+    #[pyo3(signature = (method, url, body, headers, attempts_max=1, timeout_s=None, stopper=None, /))]
     #[expect(clippy::too_many_arguments, reason = "positions of Python")]
     fn request(
         &self,
@@ -137,11 +137,13 @@ impl Shipper {
         url: String,
         body: Option<Vec<u8>>,
         headers: Vec<(String, String)>,
+        attempts_max: u32,
         timeout_s: Option<f64>,
         stopper: Option<&Bound<'_, Stopper>>,
     ) -> PyResult<Reply> {
         let own = read::Stopper::default();
         let mut request = read::Request::new(method, url)
+            .attempts_max(attempts_max)
             .stopped_by(stopper.map_or(&own, |stopper| stopper.get().of_engine()));
         for (name, value) in headers {
             request = request.header(name, value);

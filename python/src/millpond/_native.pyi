@@ -113,6 +113,7 @@ class Shipper:
         url: str,
         body: bytes | None,
         headers: Sequence[tuple[str, str]],
+        attempts_max: int = 1,
         timeout_s: float | None = None,
         stopper: Stopper | None = None,
         /,

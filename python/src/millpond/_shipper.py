@@ -221,15 +221,19 @@ class Shipper:
         *,
         headers: Mapping[str, str] = {},
         timeout: float | None = None,
+        attempts_max: int = 1,
     ) -> Response:
         """Asks the same system something else, with the same headers (``headers`` go before them), proxy, certificates
-        and time limits; waits for the answer, whatever its status is. Nothing is tried again, and no redirect followed.
+        and time limits; waits for the answer, whatever its status is. No redirect is followed.
 
+        :param attempts_max: how often it is tried where there is no answer, or one that asks for another try (408, 425,
+            429, 5xx), with the waits of the batches between; what comes of the last attempt counts. Each has the same
+            ``Idempotency-Key``, so that a Millpond server does what is asked once.
         :param timeout: seconds for each of connecting, sending, the beginning of the answer, and the rest of it.
         :raises ConnectionError: there is no answer. If it is only late, it is a ``TimeoutError`` as well.
         :raises ValueError: the request can't be written.
         """
-        return self._request(None, method, url, body, headers, timeout)
+        return self._request(None, method, url, body, headers, timeout, attempts_max)
 
     async def request_async(
         self,
@@ -239,10 +243,13 @@ class Shipper:
         *,
         headers: Mapping[str, str] = {},
         timeout: float | None = None,
+        attempts_max: int = 1,
     ) -> Response:
         """As :meth:`request`, for asyncio. A task that is cancelled ends the request."""
         stopper = _native.Stopper()
-        return await offload(lambda: self._request(stopper, method, url, body, headers, timeout), stopper.stop)
+        return await offload(
+            lambda: self._request(stopper, method, url, body, headers, timeout, attempts_max), stopper.stop
+        )
 
     def events(self, url: str, *, headers: Mapping[str, str] = {}) -> EventStream:
         """The data of the server-sent events of this address, with the same headers (``headers`` go before them)."""
@@ -256,12 +263,15 @@ class Shipper:
         body: str | bytes | None,
         headers: Mapping[str, str],
         timeout: float | None,
+        attempts_max: int,
     ) -> Response:
+        if not isinstance(attempts_max, int) or not 1 <= attempts_max < 1 << 32:
+            raise ValueError(f"request(attempts_max=…) is {attempts_max!r}, expected a whole number from 1 on")
         payload = body.encode("utf-8", "replace") if isinstance(body, str) else body
         within = None if timeout is None else seconds(timeout)
         more = headers_from(headers, "request(headers=…)")
         try:
-            status, text, found = self._native.request(method, url, payload, more, within, stopper)
+            status, text, found = self._native.request(method, url, payload, more, attempts_max, within, stopper)
         except ReadError as error:
             raise _raised(error) from None
         return Response(status, text, dict(found))

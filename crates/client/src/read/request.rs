@@ -2,13 +2,14 @@
 
 use std::{fmt, time::Duration};
 
+use millpond_wire::{Answer, IdempotencyKey, Verdict, header};
 use ureq::{
     Agent, AsSendBody, Body,
     http::{self, HeaderMap, HeaderName, HeaderValue, Method, Uri},
 };
 
 use super::{ReadError, Stopper, exchange::Exchange};
-use crate::{address, envelope::read_header};
+use crate::{address, clock, delivery::backoff::Backoff, envelope::read_header, random};
 
 /// A request for [`Shipper::request`](crate::Shipper::request) and [`Shipper::events`](crate::Shipper::events).
 #[derive(Clone)]
@@ -19,6 +20,7 @@ pub struct Request {
     headers: Vec<(String, String)>,
     body: Option<Vec<u8>>,
     time_max: Option<Duration>,
+    attempts_max: u32,
     stopper: Option<Stopper>,
 }
 
@@ -43,6 +45,7 @@ impl Request {
             headers: Vec::new(),
             body: None,
             time_max: None,
+            attempts_max: 1,
             stopper: None,
         }
     }
@@ -66,6 +69,14 @@ impl Request {
         self
     }
 
+    /// How often it is tried where there is no answer, or one that asks for another try (408, 425, 429, 5xx), with the
+    /// waits of the shipper's batches between; once unless told otherwise. What comes of the last attempt counts. Each has
+    /// the same `Idempotency-Key`, so that a Millpond server does what is asked once.
+    pub fn attempts_max(mut self, attempts: u32) -> Self {
+        self.attempts_max = attempts.max(1);
+        self
+    }
+
     /// Ends with `stopper`, from any thread: it fails then as if the connection had broken.
     pub fn stopped_by(mut self, stopper: &Stopper) -> Self {
         self.stopper = Some(stopper.clone());
@@ -81,7 +92,33 @@ impl Request {
     }
 
     pub(crate) fn send(&self, exchange: &Exchange) -> Result<Response, ReadError> {
-        let (url, headers) = self.head(exchange)?;
+        let delivery = &exchange.settings.delivery;
+        let mut backoff = Backoff::new(delivery.retry_delay_first, delivery.retry_delay_max);
+        let key = IdempotencyKey { client: random::client_id(), sequence: 1 }.to_string();
+        let key = (self.attempts_max > 1).then_some(key.as_str());
+        let stopper = self.stopper.clone().unwrap_or_default();
+        let mut attempts = 1;
+        loop {
+            let answered = self.attempt(exchange, key);
+            let asked = match &answered {
+                Ok(response) => response.asks_for_another_try(),
+                Err(error) => error.is_passing().then_some(None),
+            };
+            let Some(after) = asked.filter(|_| attempts < self.attempts_max) else {
+                return answered;
+            };
+            attempts += 1;
+            if !stopper.pause(backoff.next(random::u64() as u32, after)) {
+                return answered;
+            }
+        }
+    }
+
+    fn attempt(&self, exchange: &Exchange, key: Option<&str>) -> Result<Response, ReadError> {
+        let (url, mut headers) = self.head(exchange)?;
+        if let Some(value) = key.and_then(|key| HeaderValue::from_str(key).ok()) {
+            headers.entry(header::IDEMPOTENCY_KEY).or_insert(value);
+        }
         let method: Method = self.method.parse().map_err(|_| invalid("the method is none"))?;
         let is_safe = method.is_safe();
         let head = Head { exchange, method, url: &url, headers, time_max: self.time_max };
@@ -100,6 +137,22 @@ impl Request {
             Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
         });
         Ok(Response { status: answer.status, headers: headers.collect(), body: answer.text })
+    }
+}
+
+impl Response {
+    /// Whether the same request may be answered otherwise later, and when the system wishes it.
+    fn asks_for_another_try(&self) -> Option<Option<Duration>> {
+        let retry_after = self.headers.iter().find(|(name, _)| name == header::RETRY_AFTER);
+        let answer = Answer {
+            status: self.status,
+            retry_after: retry_after.map(|(_, value)| value.as_str()),
+            body: &self.body,
+        };
+        match Verdict::of_any(&answer, 0, clock::wall()) {
+            Verdict::Retry { after } => Some(after),
+            _ => None,
+        }
     }
 }
 

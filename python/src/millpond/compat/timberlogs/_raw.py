@@ -4,15 +4,12 @@ the caller's :class:`millpond.Shipper`, and fails with the exceptions that the o
 from __future__ import annotations
 
 import json
-import time
-import uuid
 from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import quote, urlencode
 
 import millpond
 from millpond.compat.timberlogs._errors import status_error, transport_error
-from millpond.compat.timberlogs._retry import Retry, asked_wait_s, is_worth_retrying
 
 
 class RawRequest(NamedTuple):
@@ -21,62 +18,40 @@ class RawRequest(NamedTuple):
     url: str
     body: str | bytes
     headers: dict[str, str]
-    retry: Retry
+    attempts: int
 
     @classmethod
     def of(
-        cls, endpoint: str, parameters: Mapping[str, str | None], content_type: str, body: str | bytes, retry: Retry
+        cls, endpoint: str, parameters: Mapping[str, str | None], content_type: str, body: str | bytes, attempts: int
     ) -> RawRequest:
         """Parameters without a value are left out."""
         query = urlencode({name: value for name, value in parameters.items() if value}, quote_via=quote)
-        # The same key for every attempt: where it is known, a body that was stored is not stored again.
-        headers = {"Content-Type": content_type, "Idempotency-Key": uuid.uuid4().hex}
-        return cls(f"{endpoint}?{query}", body, headers, retry)
+        return cls(f"{endpoint}?{query}", body, {"Content-Type": content_type}, attempts)
 
     def send(self, shipper: millpond.Shipper) -> None:
         """Sends it, with retries.
 
         :raises Exception: what the last attempt failed with.
         """
-        for wait_s in (*self.retry.waits(), None):
-            try:
-                answer = shipper.request("POST", self.url, self.body, headers=self.headers)
-            except ConnectionError as error:
-                pause_s = self._unanswered(error, wait_s)
-            else:
-                pause_s = self._answered(answer, wait_s)
-            if pause_s is None:
-                return
-            time.sleep(pause_s)
+        try:
+            answer = shipper.request("POST", self.url, self.body, headers=self.headers, attempts_max=self.attempts)
+        except ConnectionError as error:
+            raise transport_error(self.url, str(error)) from error
+        self._check(answer)
 
     async def send_async(self, shipper: millpond.Shipper) -> None:
         """As :meth:`send`."""
-        import asyncio  # Programs without it don't pay for it.
-
-        for wait_s in (*self.retry.waits(), None):
-            try:
-                answer = await shipper.request_async("POST", self.url, self.body, headers=self.headers)
-            except ConnectionError as error:
-                pause_s = self._unanswered(error, wait_s)
-            else:
-                pause_s = self._answered(answer, wait_s)
-            if pause_s is None:
-                return
-            await asyncio.sleep(pause_s)
-
-    def _unanswered(self, error: ConnectionError, wait_s: float | None) -> float | None:
-        """The seconds before the next attempt; ``None`` if none is needed. Without a wait there is none left."""
-        if wait_s is None:
+        try:
+            answer = await shipper.request_async(
+                "POST", self.url, self.body, headers=self.headers, attempts_max=self.attempts
+            )
+        except ConnectionError as error:
             raise transport_error(self.url, str(error)) from error
-        return wait_s
+        self._check(answer)
 
-    def _answered(self, answer: millpond.Response, wait_s: float | None) -> float | None:
-        """As :meth:`_unanswered`."""
-        if 200 <= answer.status < 300:
-            return None
-        if wait_s is None or not is_worth_retrying(answer.status):
+    def _check(self, answer: millpond.Response) -> None:
+        if not 200 <= answer.status < 300:
             raise status_error(self.url, answer.status, answer.body, answer.headers)
-        return min(max(wait_s, asked_wait_s(answer.headers, answer.body)), self.retry.delay_s_max)
 
 
 async def create_flow(shipper: millpond.Shipper, url: str, name: str) -> tuple[str, str]:

@@ -1,9 +1,7 @@
-"""When a request that failed is made again. Pure: the caller makes the requests and waits."""
+"""What Timberlogs' options for retries mean to the engine, which makes them. Pure."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from millpond.compat.timberlogs.types import RetryConfig
@@ -30,17 +28,11 @@ class Retry(NamedTuple):
         delay_s = max(0.001, config.get("initial_delay_ms", 1000) / 1000)
         return cls(1 + max(0, config.get("max_retries", 3)), min(delay_s, delay_s_max), delay_s_max)
 
-    def waits(self) -> Iterator[float]:
-        """The seconds between the attempts."""
-        wait_s = self.delay_s
-        for _ in range(self.attempts - 1):
-            yield wait_s
-            wait_s = min(2 * wait_s, self.delay_s_max)
-
     @property
     def cycle_s(self) -> float:
-        """The seconds that all attempts take at most."""
-        return self.attempts * REQUEST_TIMEOUT_S + sum(self.waits())
+        """The seconds that all attempts take at most, with the waits between them."""
+        waits_s = (min(self.delay_s * 2.0 ** min(retry, 64), self.delay_s_max) for retry in range(self.attempts - 1))
+        return self.attempts * REQUEST_TIMEOUT_S + sum(waits_s)
 
 
 def is_worth_retrying(status: int) -> bool:
@@ -51,18 +43,3 @@ def is_worth_retrying(status: int) -> bool:
 def is_refusal_of_all(status: int) -> bool:
     """Whether the server takes nothing from this client as it is set up."""
     return 300 <= status < 400 or status in _REFUSALS_OF_ALL
-
-
-def asked_wait_s(headers: Mapping[str, str], body: str) -> float:
-    """The seconds that an answer asks to wait, in a header or, as Timberlogs does, in its body; 0 if it does not."""
-    asked: object = headers.get("retry-after")
-    if asked is None:
-        try:
-            answer = json.loads(body)
-        except ValueError:
-            return 0.0
-        asked = answer.get("retryAfter") if isinstance(answer, dict) else None
-    try:
-        return max(0.0, float(asked)) if isinstance(asked, (str, int, float)) else 0.0
-    except ValueError:
-        return 0.0  # A date.

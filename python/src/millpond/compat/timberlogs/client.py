@@ -275,7 +275,7 @@ class TimberlogsClient:
         if content_type is None:
             raise ValueError(f"Unsupported format: {format}")
         parameters = {"format": format, **(vars(options) if options else {})}
-        return RawRequest.of(self._logs_url, parameters, content_type, body, Retry.of(self._config.retry))
+        return RawRequest.of(self._logs_url, parameters, content_type, body, Retry.of(self._config.retry).attempts)
 
 
 def create_timberlogs(
