@@ -56,8 +56,8 @@ def test_a_request_without_an_answer_is_a_connection_error(peer: Peer, made: Mad
 def test_a_request_is_tried_again_with_one_key_as_often_as_it_says(peer: Peer, made: Made) -> None:
     shipper = made(retry_delay_s=0.001, retry_delay_s_max=0.001)
     peer.script = [BUSY, Answer(None), Answer(), BUSY, BUSY]
-    assert shipper.request("POST", peer.url, "{}", attempts_max=5).status == 200
-    assert asyncio.run(shipper.request_async("POST", peer.url, "{}", attempts_max=2)).status == 503
+    assert shipper.request("POST", peer.url, "[1]", attempts_max=5).status == 200
+    assert asyncio.run(shipper.request_async("POST", peer.url, "[1]", attempts_max=2)).status == 503
     keys = [asked.headers["idempotency-key"] for asked in peer.asked]
     assert len(set(keys[:3])) == len(set(keys[3:])) == 1
     assert keys[0] != keys[3]
