@@ -18,7 +18,7 @@ use crate::{
     derived_id,
     document::{said, shown, text_of, time_of, whole},
     draft::Draft,
-    output::{BodyError, Output},
+    output::{BodyError, Fault, Output},
     request,
     walk::{elements, members},
 };
@@ -160,7 +160,10 @@ impl<'a> Payload<'a> {
         }
         match write_log(&mut draft, text) {
             Ok(()) => output.record(None, &draft.finish()),
-            Err(reason) => output.rejected_for(None, "timestamp", reason),
+            Err(reason) => {
+                let fault = Fault { field: "timestamp", reason };
+                output.refused(None, fault, &draft.finish())
+            }
         }
     }
 }

@@ -100,10 +100,21 @@ impl<'a> Output<'a> {
         match (&decoded, &self.rule) {
             (Decoded::Record(record), Some(rule)) => match rule(record, json) {
                 Ok(()) => self.hand_on(line, None, decoded, json),
-                Err(Fault { field, reason }) => self.rejected_for(line, field, reason),
+                Err(fault) => self.refused(line, fault, json),
             },
             _ => self.hand_on(line, None, decoded, json),
         }
+    }
+
+    /// Takes the text of a record that is not to be one. What it took to write counts like that of a record: a small
+    /// entry may make a large text, of what all entries share.
+    pub(crate) fn refused(
+        &mut self,
+        line: Option<usize>,
+        Fault { field, reason }: Fault,
+        json: &str,
+    ) -> Result<(), BodyError> {
+        self.hand_on(line, Some(field), Decoded::Rejected(Rejection(reason)), json)
     }
 
     /// Takes a record that was decoded already, and its text.

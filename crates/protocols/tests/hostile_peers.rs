@@ -2,7 +2,7 @@
 //! well-formed JSON again.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's own")]
 
-use millpond_protocols::{BodyError, Defaults, Protocol, logiscout, read, streamlogia};
+use millpond_protocols::{BodyError, Defaults, Format, Protocol, logiscout, read, streamlogia};
 use millpond_record::{Decoded, LogRecord, Timestamp, decode, json::Reader};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -205,6 +205,22 @@ fn what_a_payload_says_does_not_make_a_small_body_a_large_one() {
     let body =
         format!("{{\"payloads\":[{{\"request\":{{\"path\":\"{path}\"}},\"logs\":[{logs}]}}]}}");
     assert_eq!(messages(Protocol::LogiScout, body.as_bytes()), Err(BodyError::TooLarge));
+}
+
+/// Each of them is written before it is found wrong.
+#[test]
+fn what_many_rejected_entries_share_makes_a_body_too_large_as_well() {
+    let shared = "s".repeat(100_000);
+    let logs = vec!["{\"timestamp\":\"x\"}"; 1000].join(",");
+    let payload = format!("{{\"payloads\":[{{\"startedAt\":\"{shared}\",\"logs\":[{logs}]}}]}}");
+    assert_eq!(messages(Protocol::LogiScout, payload.as_bytes()), Err(BodyError::TooLarge));
+    // Without an environment no event is a log.
+    let events = vec!["{}"; 1000].join(",");
+    let board = format!(
+        "{{\"format\":\"open-board-log-0.1\",\"x\":\"{shared}\",\"sessions\":[{{\"events\":[{events}]}}]}}"
+    );
+    let protocol = Protocol::Timberlogs(Format::Obl);
+    assert_eq!(messages(protocol, board.as_bytes()), Err(BodyError::TooLarge));
 }
 
 #[test]
