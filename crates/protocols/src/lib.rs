@@ -38,7 +38,7 @@ mod walk;
 pub use defaults::Defaults;
 pub use detect::{detect, is_otlp, of_body};
 pub use millpond_wire::{Format, UnknownFormat};
-pub use output::{BodyError, Entry};
+pub use output::{BodyError, ENTRIES_MAX, Entry};
 pub use protocol::Protocol;
 
 use millpond_record::Timestamp;
