@@ -166,6 +166,12 @@ fn what_only_logtides_clients_send_tells_them_apart_from_ours() -> Result<()> {
     let by_header = fixture.api.bare("GET", "/api/v1/logs/trace/t%2F1", &headers)?.succeeded()?;
     assert_eq!(by_header.body["logs"][0]["traceId"], "t/1");
     assert_eq!(by_header.body.as_object().map(serde_json::Map::len), Some(1));
+    // One record and what is around it are nothing that LogTide has, whatever a client declares.
+    let id = ours["logs"][0]["id"].as_str().context("no id")?;
+    for path in [format!("/api/v1/logs/{id}"), format!("/api/v1/logs/{id}/context")] {
+        let declared = fixture.api.bare("GET", &path, &headers)?.succeeded()?;
+        assert_eq!(declared.body, fixture.api.get(&path, &[])?.succeeded()?.body);
+    }
     Ok(())
 }
 
