@@ -215,12 +215,14 @@ fn errors_have_logtides_shape() -> Result<()> {
     let fixture = Fixture::start()?;
     let (writer, _) = fixture.new_key(&["--scopes", "ingest"])?;
     let unknown = fixture.api.with_key("mp_wrong");
+    let words = "a ".repeat(1025);
     for (api, parameters, status, error) in [
         (&unknown, ("limit", "1"), 401, "Unauthorized"),
         (&writer, ("limit", "1"), 403, "Forbidden"),
         (&fixture.api, ("limit", "1001"), 400, "Bad Request"),
         (&fixture.api, ("level", "loud"), 400, "Bad Request"),
         (&fixture.api, ("searchMode", "fuzzy"), 400, "Bad Request"),
+        (&fixture.api, ("q", &words), 400, "Bad Request"),
         (&fixture.api, ("metadata_filters", "{"), 400, "Bad Request"),
         (&fixture.api, ("metadata_filters", r#"[{"key":"a","op":"like"}]"#), 400, "Bad Request"),
     ] {

@@ -27,7 +27,7 @@ use crate::{
         reading::{Reading, ask},
         search::{Search, Total, total},
     },
-    peers::filters::{all, any, at_level, equals},
+    peers::filters::{all, any, at_level, equals, limited},
 };
 
 /// What stands in front of our ids.
@@ -184,7 +184,7 @@ pub(super) async fn search(
     let fields = asked.fields()?;
     let (names, fields): (Vec<_>, Vec<_>) = fields.into_iter().unzip();
     let sought = words::Search::read(raw);
-    let filter = asked.filter()?.and(sought.filter(&fields.concat()));
+    let filter = limited(asked.filter()?.and(sought.filter(&fields.concat())))?;
     let query = json!({ "raw": raw, "parsed": sought.parsed(), "fields": names });
     let page = newest(&app, &caller, filter, asked.range()?, limit, offset).await?;
     Ok(page.response(vec![("query", query)]))
