@@ -213,9 +213,8 @@ fn what_a_payload_says_does_not_make_a_small_body_a_large_one() {
 fn an_entry_that_is_too_large_for_a_record_costs_only_itself() {
     let large = "x".repeat(1 << 20);
     let entry = |message: &str| {
-        let members = format!(
-            "\"level\":\"INFO\",\"source\":\"s\",\"environment\":\"e\",\"projectId\":\"p\""
-        );
+        let members =
+            "\"level\":\"INFO\",\"source\":\"s\",\"environment\":\"e\",\"projectId\":\"p\"";
         format!("{{\"message\":\"{message}\",{members}}}")
     };
     let array = format!("[{},{}]", entry(&large), entry("kept"));

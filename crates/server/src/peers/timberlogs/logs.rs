@@ -98,9 +98,13 @@ impl LogsParameters {
 
     /// The fields that are searched, by their names in Timberlogs.
     fn fields(&self) -> Result<Vec<(&str, Vec<Field>)>, ApiError> {
-        let names = said(&self.fields).map_or("message", |fields| fields.0.as_str());
-        let names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
-        names.map(|name| Ok((name, fields_of(name)?))).collect()
+        let names = said(&self.fields).map_or("", |fields| fields.0.as_str());
+        let mut names: Vec<&str> =
+            names.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+        if names.is_empty() {
+            names.push("message");
+        }
+        names.into_iter().map(|name| Ok((name, fields_of(name)?))).collect()
     }
 }
 
