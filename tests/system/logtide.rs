@@ -166,6 +166,12 @@ fn what_only_logtides_clients_send_tells_them_apart_from_ours() -> Result<()> {
     let by_header = fixture.api.bare("GET", "/api/v1/logs/trace/t%2F1", &headers)?.succeeded()?;
     assert_eq!(by_header.body["logs"][0]["traceId"], "t/1");
     assert_eq!(by_header.body.as_object().map(serde_json::Map::len), Some(1));
+    // One record and what is around it are nothing that LogTide has, whatever a client declares.
+    let id = ours["logs"][0]["id"].as_str().context("no id")?;
+    for path in [format!("/api/v1/logs/{id}"), format!("/api/v1/logs/{id}/context")] {
+        let declared = fixture.api.bare("GET", &path, &headers)?.succeeded()?;
+        assert_eq!(declared.body, fixture.api.get(&path, &[])?.succeeded()?.body);
+    }
     Ok(())
 }
 
@@ -209,12 +215,14 @@ fn errors_have_logtides_shape() -> Result<()> {
     let fixture = Fixture::start()?;
     let (writer, _) = fixture.new_key(&["--scopes", "ingest"])?;
     let unknown = fixture.api.with_key("mp_wrong");
+    let words = "a ".repeat(1025);
     for (api, parameters, status, error) in [
         (&unknown, ("limit", "1"), 401, "Unauthorized"),
         (&writer, ("limit", "1"), 403, "Forbidden"),
         (&fixture.api, ("limit", "1001"), 400, "Bad Request"),
         (&fixture.api, ("level", "loud"), 400, "Bad Request"),
         (&fixture.api, ("searchMode", "fuzzy"), 400, "Bad Request"),
+        (&fixture.api, ("q", &words), 400, "Bad Request"),
         (&fixture.api, ("metadata_filters", "{"), 400, "Bad Request"),
         (&fixture.api, ("metadata_filters", r#"[{"key":"a","op":"like"}]"#), 400, "Bad Request"),
     ] {

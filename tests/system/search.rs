@@ -217,8 +217,10 @@ fn facets_count_the_values_of_any_field() -> Result<()> {
     assert_eq!(facets["facets"][2]["values"], json!([value("info".into(), 5)]));
     let narrowed = get(&fixture, "/api/v1/facets", &[("field", "service"), ("q", "status")])?;
     assert_eq!(narrowed["facets"][0]["values"], json!([value("web".into(), 1)]));
-    let reply = fixture.api.get("/api/v1/facets", &[])?;
-    assert_eq!((reply.status, reply.code()), (400, "invalid_parameter"));
+    for asked in [&[][..], &[("field", "service,fields")]] {
+        let reply = fixture.api.get("/api/v1/facets", asked)?;
+        assert_eq!((reply.status, reply.code()), (400, "invalid_parameter"));
+    }
     Ok(())
 }
 

@@ -127,6 +127,7 @@ fn a_search_understands_words_phrases_exclusions_and_alternatives() -> Result<()
         (&[("q", "PaymentError"), ("fields", "message,errorName")], &[failed]),
         (&[("q", "\"at pay\""), ("fields", "errorStack")], &[failed]),
         (&[("q", "visa"), ("fields", "data")], &[failed]),
+        (&[("q", "visa"), ("fields", ",")], &[]),
         (&[("q", "bank"), ("source", "bank")], &[connecting]),
         (&[("q", "bank"), ("limit", "1")], &[slow]),
         (&[("q", "bank"), ("limit", "1"), ("offset", "1")], &[connecting]),

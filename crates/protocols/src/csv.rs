@@ -38,7 +38,9 @@ pub(crate) fn read_named(
     while matches!(rows.read_record(&mut row), Ok(true)) {
         let line = lines.of_row_at(row.position());
         if row.len() == columns.len() {
-            output.record(Some(line), &record(&columns, &row))?;
+            if output.fits(Some(line), row.as_slice().len())? {
+                output.record(Some(line), &record(&columns, &row))?;
+            }
         } else {
             let end = usize::try_from(rows.position().byte()).unwrap_or(usize::MAX);
             let breaks = text.get(lines.offset..end).unwrap_or_default().trim_end().matches('\n');

@@ -38,7 +38,7 @@ mod walk;
 pub use defaults::Defaults;
 pub use detect::{detect, is_otlp, of_body};
 pub use millpond_wire::{Format, UnknownFormat};
-pub use output::{BodyError, Entry};
+pub use output::{BodyError, ENTRIES_MAX, Entry};
 pub use protocol::Protocol;
 
 use millpond_record::Timestamp;
@@ -61,7 +61,7 @@ pub fn read(
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let mut output = Output::new(defaults, observed, take);
     match protocol.into() {
-        Protocol::Otlp(encoding) => otlp::read(encoding, body, &mut output),
+        Protocol::Otlp(encoding) => otlp::read(encoding, body, text, &mut output),
         Protocol::Format(Format::Json) => json::read(text, &mut output),
         Protocol::Format(Format::Jsonl) => jsonl::read(text, &mut output),
         Protocol::Format(Format::Syslog) => syslog::read(text, &mut output),

@@ -18,7 +18,7 @@ use crate::{
     derived_id,
     document::{said, shown, text_of, time_of, whole},
     draft::Draft,
-    output::{BodyError, Output},
+    output::{BodyError, Fault, Output},
     request,
     walk::{elements, members},
 };
@@ -90,7 +90,7 @@ struct Payload<'a> {
     correlation: Option<&'a str>,
     service: Option<&'a str>,
     environment: Option<&'a str>,
-    /// Values for the fields that tell of the request, and of the project.
+    /// Values for the fields that tell of the request, and of the project; of each the last.
     fields: Vec<(&'static str, &'a str)>,
     logs: Option<&'a str>,
 }
@@ -103,12 +103,12 @@ impl<'a> Payload<'a> {
                 "correlationId" | "correlation_id" => payload.correlation = Some(value),
                 "serviceName" | "service_name" => payload.service = Some(value),
                 "environment" => payload.environment = Some(value),
-                "startedAt" | "started_at" => payload.fields.push((request::START, value)),
-                "endedAt" | "ended_at" => payload.fields.push((request::END, value)),
+                "startedAt" | "started_at" => payload.field(request::START, value),
+                "endedAt" | "ended_at" => payload.field(request::END, value),
                 "durationMS" | "durationMs" | "duration_ms" => {
-                    payload.fields.push((request::DURATION, value));
+                    payload.field(request::DURATION, value);
                 }
-                "projectName" => payload.fields.push((PROJECT, value)),
+                "projectName" => payload.field(PROJECT, value),
                 "request" => payload.request(value),
                 "logs" => payload.logs = Some(value),
                 _ => {}
@@ -117,12 +117,17 @@ impl<'a> Payload<'a> {
         payload
     }
 
+    fn field(&mut self, name: &'static str, value: &'a str) {
+        self.fields.retain(|(known, _)| *known != name);
+        self.fields.push((name, value));
+    }
+
     fn request(&mut self, text: &'a str) {
         for (key, value) in members(text).filter(|(_, value)| said(value).is_some()) {
             match &*key {
-                "method" => self.fields.push((request::METHOD, value)),
-                "path" => self.fields.push((request::PATH, value)),
-                "statusCode" | "status_code" => self.fields.push((request::STATUS, value)),
+                "method" => self.field(request::METHOD, value),
+                "path" => self.field(request::PATH, value),
+                "statusCode" | "status_code" => self.field(request::STATUS, value),
                 _ => {}
             }
         }
@@ -144,6 +149,9 @@ impl<'a> Payload<'a> {
             let found = shown(text);
             return output.rejected(None, format!("the log is `{found}`, expected an object"));
         }
+        if !output.fits(None, text.len())? {
+            return Ok(());
+        }
         let mut draft = Draft::default();
         let id = shortened(request_id);
         draft.text(TextAttribute::RequestId, id);
@@ -160,7 +168,10 @@ impl<'a> Payload<'a> {
         }
         match write_log(&mut draft, text) {
             Ok(()) => output.record(None, &draft.finish()),
-            Err(reason) => output.rejected_for(None, "timestamp", reason),
+            Err(reason) => {
+                let fault = Fault { field: "timestamp", reason };
+                output.refused(None, fault, &draft.finish())
+            }
         }
     }
 }

@@ -1,10 +1,15 @@
 //! Where the formats put what they found: fills in the defaults, decodes, counts, and hands on.
 
 use millpond_record::{
-    Decoded, LogRecord, Rejection, Timestamp, decode, json::Reader, limits::BODY_BYTES_MAX,
+    Decoded, LogRecord, Rejection, Timestamp, decode,
+    json::Reader,
+    limits::{BODY_BYTES_MAX, RECORD_BYTES_MAX},
 };
 
 use crate::Defaults;
+
+/// Most entries of a body whose answer names each of them. No record of such a system is written in fewer than 32 bytes.
+pub const ENTRIES_MAX: usize = BODY_BYTES_MAX / 32;
 
 /// What stands at one place of a body.
 #[derive(Debug)]
@@ -39,6 +44,9 @@ pub enum BodyError {
         "the records of the body are more than {BODY_BYTES_MAX} bytes as JSON together, expected fewer in one body"
     )]
     TooLarge,
+    /// There are more entries than there can be records.
+    #[error("the body has more than {ENTRIES_MAX} entries, expected fewer in one body")]
+    TooMany,
 }
 
 /// Why an entry is not taken: the member at fault, as the sender wrote it, and what is wrong with it.
@@ -100,10 +108,21 @@ impl<'a> Output<'a> {
         match (&decoded, &self.rule) {
             (Decoded::Record(record), Some(rule)) => match rule(record, json) {
                 Ok(()) => self.hand_on(line, None, decoded, json),
-                Err(Fault { field, reason }) => self.rejected_for(line, field, reason),
+                Err(fault) => self.refused(line, fault, json),
             },
             _ => self.hand_on(line, None, decoded, json),
         }
+    }
+
+    /// Takes the text of a record that is not to be one. What it took to write counts like that of a record: a small
+    /// entry may make a large text, of what all entries share.
+    pub(crate) fn refused(
+        &mut self,
+        line: Option<usize>,
+        Fault { field, reason }: Fault,
+        json: &str,
+    ) -> Result<(), BodyError> {
+        self.hand_on(line, Some(field), Decoded::Rejected(Rejection(reason)), json)
     }
 
     /// Takes a record that was decoded already, and its text.
@@ -117,6 +136,15 @@ impl<'a> Output<'a> {
             Decoded::Record(_) if !self.defaults.is_empty() => self.record(line, json),
             decoded => self.hand_on(line, None, decoded, json),
         }
+    }
+
+    /// Whether an entry of so many bytes may be a record; if not, it is rejected before anything is made of it.
+    pub(crate) fn fits(&mut self, line: Option<usize>, bytes: usize) -> Result<bool, BodyError> {
+        if bytes <= RECORD_BYTES_MAX {
+            return Ok(true);
+        }
+        let reason = format!("record is {bytes} bytes, expected at most {RECORD_BYTES_MAX}");
+        self.rejected(line, reason).map(|()| false)
     }
 
     /// Takes what is no record.

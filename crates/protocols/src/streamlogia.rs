@@ -17,7 +17,7 @@ pub use self::output::{
 use crate::{
     document::{said, shown, text_of, time_of, whole},
     draft::Draft,
-    output::{BodyError, Output},
+    output::{BodyError, ENTRIES_MAX, Output},
     walk::{elements, members},
 };
 
@@ -50,7 +50,10 @@ type Fault = (&'static str, String);
 pub(crate) fn read(text: &str, output: &mut Output<'_>) -> Result<(), BodyError> {
     let text = whole(text)?;
     match text.bytes().next() {
-        Some(b'[') => elements(text).try_for_each(|entry| read_entry(entry, output))?,
+        Some(b'[') => elements(text).try_for_each(|entry| match output.index() < ENTRIES_MAX {
+            true => read_entry(entry, output),
+            false => Err(BodyError::TooMany),
+        })?,
         Some(b'{') => read_entry(text, output)?,
         _ if text == "null" => {}
         _ => {
@@ -67,6 +70,9 @@ fn read_entry(text: &str, output: &mut Output<'_>) -> Result<(), BodyError> {
     if !text.starts_with('{') {
         let found = shown(text);
         return output.rejected(None, format!("the entry is `{found}`, expected an object"));
+    }
+    if !output.fits(None, text.len())? {
+        return Ok(());
     }
     match Entry::read(text).record() {
         Ok(json) => output.record(None, &json),

@@ -22,7 +22,9 @@ const LEVEL_WORDS: usize = 4;
 
 pub(crate) fn read(text: &str, output: &mut Output<'_>) -> Result<(), BodyError> {
     for (number, line) in lines(text) {
-        output.record(Some(number), &record(line))?;
+        if output.fits(Some(number), line.len())? {
+            output.record(Some(number), &record(line))?;
+        }
     }
     if output.is_empty() { Err(BodyError::Empty("one message a line")) } else { Ok(()) }
 }

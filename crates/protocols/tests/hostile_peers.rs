@@ -2,7 +2,9 @@
 //! well-formed JSON again.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test's own")]
 
-use millpond_protocols::{BodyError, Defaults, Protocol, logiscout, read, streamlogia};
+use millpond_protocols::{
+    BodyError, Defaults, ENTRIES_MAX, Format, Protocol, logiscout, read, streamlogia,
+};
 use millpond_record::{Decoded, LogRecord, Timestamp, decode, json::Reader};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -205,6 +207,61 @@ fn what_a_payload_says_does_not_make_a_small_body_a_large_one() {
     let body =
         format!("{{\"payloads\":[{{\"request\":{{\"path\":\"{path}\"}},\"logs\":[{logs}]}}]}}");
     assert_eq!(messages(Protocol::LogiScout, body.as_bytes()), Err(BodyError::TooLarge));
+}
+
+#[test]
+fn an_entry_that_is_too_large_for_a_record_costs_only_itself() {
+    let large = "x".repeat(1 << 20);
+    let entry = |message: &str| {
+        let members =
+            "\"level\":\"INFO\",\"source\":\"s\",\"environment\":\"e\",\"projectId\":\"p\"";
+        format!("{{\"message\":\"{message}\",{members}}}")
+    };
+    let array = format!("[{},{}]", entry(&large), entry("kept"));
+    let payload = format!("{{\"payloads\":[{{\"logs\":{array}}}]}}");
+    let lines = format!("{}\n{}", entry(&large), entry("kept"));
+    for (protocol, body) in [
+        (Protocol::Streamlogia, &array),
+        (Protocol::StreamlogiaBulk, &array),
+        (Protocol::Timberlogs(Format::Json), &array),
+        (Protocol::Timberlogs(Format::Jsonl), &lines),
+        (Protocol::LogiScout, &payload),
+        (Protocol::Format(Format::Text), &format!("{large}x\nkept")),
+        (Protocol::Format(Format::Syslog), &format!("<34>{large}\n<34>kept")),
+        (Protocol::Format(Format::Csv), &format!("message,a\n{large}x,1\nkept,1")),
+    ] {
+        let read = messages(protocol, body.as_bytes()).unwrap();
+        assert!(read[0].starts_with("record is ") && read[0].len() < 60, "{protocol:?}");
+        assert_eq!(read[1], "kept", "{protocol:?}");
+    }
+}
+
+#[test]
+fn a_body_whose_answer_names_every_entry_has_no_more_than_there_can_be_records() {
+    let body = format!("[{}7]", "7,".repeat(ENTRIES_MAX));
+    let mut count = 0;
+    let arrived = OBSERVED;
+    let end =
+        read(Protocol::Streamlogia, body.as_bytes(), &Defaults::default(), arrived, &mut |_| {
+            count += 1;
+        });
+    assert_eq!((end, count), (Err(BodyError::TooMany), ENTRIES_MAX));
+}
+
+/// Each of them is written before it is found wrong.
+#[test]
+fn what_many_rejected_entries_share_makes_a_body_too_large_as_well() {
+    let shared = "s".repeat(100_000);
+    let logs = vec!["{\"timestamp\":\"x\"}"; 1000].join(",");
+    let payload = format!("{{\"payloads\":[{{\"startedAt\":\"{shared}\",\"logs\":[{logs}]}}]}}");
+    assert_eq!(messages(Protocol::LogiScout, payload.as_bytes()), Err(BodyError::TooLarge));
+    // Without an environment no event is a log.
+    let events = vec!["{}"; 1000].join(",");
+    let board = format!(
+        "{{\"format\":\"open-board-log-0.1\",\"x\":\"{shared}\",\"sessions\":[{{\"events\":[{events}]}}]}}"
+    );
+    let protocol = Protocol::Timberlogs(Format::Obl);
+    assert_eq!(messages(protocol, board.as_bytes()), Err(BodyError::TooLarge));
 }
 
 #[test]

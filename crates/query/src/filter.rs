@@ -37,6 +37,17 @@ impl Filter {
         }
     }
 
+    /// All conditions, in their order.
+    #[must_use]
+    pub fn conditions(&self) -> Vec<&Condition> {
+        match self {
+            Self::All => Vec::new(),
+            Self::Is(condition) => vec![condition],
+            Self::Not(part) => part.conditions(),
+            Self::And(parts) | Self::Or(parts) => parts.iter().flat_map(Self::conditions).collect(),
+        }
+    }
+
     /// A record attribute has exactly this value.
     #[must_use]
     pub fn equals(attribute: TextAttribute, value: impl Into<String>) -> Self {

@@ -146,7 +146,7 @@ impl IntoResponse for ApiError {
 impl From<BodyError> for ApiError {
     fn from(error: BodyError) -> Self {
         match error {
-            BodyError::TooLarge => Self::too_large(error.to_string()),
+            BodyError::TooLarge | BodyError::TooMany => Self::too_large(error.to_string()),
             _ => Self::body(error.to_string()),
         }
     }

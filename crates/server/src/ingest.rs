@@ -86,17 +86,15 @@ pub(crate) struct Rejected {
 }
 
 impl Ingested {
-    /// The id of each entry of the body, in order, `None` for those that are no records. Only if places were wanted;
-    /// nothing if the batch had been stored before.
-    pub(crate) fn ids(&self) -> Vec<Option<Cursor>> {
-        let Some(first) = self.first_sequence else { return Vec::new() };
-        let mut ids = vec![None; self.accepted + self.rejected_count];
-        for (sequence, &(index, time)) in (first..).zip(&self.places) {
-            if let Some(id) = ids.get_mut(index) {
-                *id = Some(Cursor { time, sequence });
-            }
-        }
-        ids
+    /// The id of each entry of the body, in order, `None` for those that are no records, and for all if the batch had
+    /// been stored before. Only if places were wanted.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = Option<Cursor>> {
+        let sequences = self.first_sequence.into_iter().flat_map(|first| first..);
+        let mut stored = sequences.zip(&self.places).peekable();
+        (0..self.accepted + self.rejected_count).map(move |entry| {
+            let (sequence, (_, time)) = stored.next_if(|(_, (index, _))| *index == entry)?;
+            Some(Cursor { time: *time, sequence })
+        })
     }
 }
 

@@ -167,6 +167,9 @@ pub(crate) const TICKET_TIME: Duration = Duration::from_secs(30);
 /// Most tickets that are good at the same time: at some 300 bytes each, three megabytes.
 pub(crate) const TICKETS_MAX: usize = 10_000;
 
+/// Most of them for one project, so that none takes them all.
+pub(crate) const PROJECT_TICKETS_MAX: usize = 1000;
+
 /// Most records that a search leaves out before its page: they are all found first. Cursors go further.
 pub(crate) const OFFSET_MAX: usize = 10_000;
 

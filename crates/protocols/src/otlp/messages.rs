@@ -6,6 +6,7 @@ use prost::{Message, Oneof};
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::{Map, Value};
 
+#[cfg(test)]
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct ExportLogsServiceRequest {
@@ -13,6 +14,7 @@ pub(super) struct ExportLogsServiceRequest {
     pub(super) resource_logs: Vec<ResourceLogs>,
 }
 
+#[cfg(test)]
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct ResourceLogs {
@@ -26,9 +28,11 @@ pub(super) struct ResourceLogs {
 #[serde(default)]
 pub(super) struct Resource {
     #[prost(message, repeated, tag = "1")]
+    #[serde(deserialize_with = "or_default")]
     pub(super) attributes: Vec<KeyValue>,
 }
 
+#[cfg(test)]
 #[derive(Clone, PartialEq, Message, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(super) struct ScopeLogs {
@@ -42,10 +46,13 @@ pub(super) struct ScopeLogs {
 #[serde(default)]
 pub(super) struct InstrumentationScope {
     #[prost(string, tag = "1")]
+    #[serde(deserialize_with = "or_default")]
     pub(super) name: String,
     #[prost(string, tag = "2")]
+    #[serde(deserialize_with = "or_default")]
     pub(super) version: String,
     #[prost(message, repeated, tag = "3")]
+    #[serde(deserialize_with = "or_default")]
     pub(super) attributes: Vec<KeyValue>,
 }
 
@@ -59,12 +66,15 @@ pub(super) struct OtlpRecord {
     #[serde(deserialize_with = "unsigned")]
     pub(super) observed_time_unix_nano: u64,
     #[prost(int32, tag = "2")]
+    #[serde(deserialize_with = "or_default")]
     pub(super) severity_number: i32,
     #[prost(string, tag = "3")]
+    #[serde(deserialize_with = "or_default")]
     pub(super) severity_text: String,
     #[prost(message, optional, tag = "5")]
     pub(super) body: Option<AnyValue>,
     #[prost(message, repeated, tag = "6")]
+    #[serde(deserialize_with = "or_default")]
     pub(super) attributes: Vec<KeyValue>,
     #[prost(bytes = "vec", tag = "9")]
     #[serde(deserialize_with = "hex")]
@@ -73,6 +83,7 @@ pub(super) struct OtlpRecord {
     #[serde(deserialize_with = "hex")]
     pub(super) span_id: Vec<u8>,
     #[prost(string, tag = "12")]
+    #[serde(deserialize_with = "or_default")]
     pub(super) event_name: String,
 }
 
@@ -80,6 +91,7 @@ pub(super) struct OtlpRecord {
 #[serde(default)]
 pub(super) struct KeyValue {
     #[prost(string, tag = "1")]
+    #[serde(deserialize_with = "or_default")]
     pub(super) key: String,
     #[prost(message, optional, tag = "2")]
     pub(super) value: Option<AnyValue>,
@@ -113,6 +125,7 @@ pub(super) enum AnyOf {
 #[serde(default)]
 pub(super) struct ArrayValue {
     #[prost(message, repeated, tag = "1")]
+    #[serde(deserialize_with = "or_default")]
     pub(super) values: Vec<AnyValue>,
 }
 
@@ -120,6 +133,7 @@ pub(super) struct ArrayValue {
 #[serde(default)]
 pub(super) struct KeyValueList {
     #[prost(message, repeated, tag = "1")]
+    #[serde(deserialize_with = "or_default")]
     pub(super) values: Vec<KeyValue>,
 }
 
@@ -160,7 +174,8 @@ pub(super) struct Status {
 impl<'de> Deserialize<'de> for AnyValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let object = Map::<String, Value>::deserialize(deserializer)?;
-        let Some((key, value)) = object.into_iter().next() else { return Ok(Self::default()) };
+        let mut known = object.into_iter().filter(|(key, value)| is_known(key) && !value.is_null());
+        let Some((key, value)) = known.next() else { return Ok(Self::default()) };
         let value = match key.as_str() {
             // Bytes are in base64 already, as which a record keeps them.
             "stringValue" | "bytesValue" => AnyOf::Text(read(value)?),
@@ -168,15 +183,33 @@ impl<'de> Deserialize<'de> for AnyValue {
             "intValue" => AnyOf::Int(number(&value)?),
             "doubleValue" => AnyOf::Double(number(&value)?),
             "arrayValue" => AnyOf::Array(read(value)?),
-            "kvlistValue" => AnyOf::List(read(value)?),
-            other => {
-                return Err(D::Error::custom(format!(
-                    "a value is `{other}`, expected stringValue, …"
-                )));
-            }
+            _ => AnyOf::List(read(value)?),
         };
         Ok(Self { value: Some(value) })
     }
+}
+
+/// Whether a value may have such a member; what else it has is to be ignored, so that there may be more one day.
+fn is_known(key: &str) -> bool {
+    const KINDS: [&str; 7] = [
+        "stringValue",
+        "bytesValue",
+        "boolValue",
+        "intValue",
+        "doubleValue",
+        "arrayValue",
+        "kvlistValue",
+    ];
+    KINDS.contains(&key)
+}
+
+/// A value, or the default in place of null.
+fn or_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Deserialize<'de> + Default,
+    D: Deserializer<'de>,
+{
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 fn read<T: serde::de::DeserializeOwned, E: Error>(value: Value) -> Result<T, E> {
@@ -190,11 +223,14 @@ fn number<T: std::str::FromStr, E: Error>(value: &Value) -> Result<T, E> {
 }
 
 fn unsigned<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    number(&Value::deserialize(deserializer)?)
+    match Value::deserialize(deserializer)? {
+        Value::Null => Ok(0),
+        value => number(&value),
+    }
 }
 
 fn hex<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
-    let text = String::deserialize(deserializer)?;
+    let text: String = or_default(deserializer)?;
     let pair = |at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
     let bytes: Option<Vec<u8>> = (0..text.len()).step_by(2).map(pair).collect();
     bytes.ok_or_else(|| D::Error::custom(format!("the id `{text}`, expected hex digits")))

@@ -4,6 +4,7 @@
 //! in the fields `resource` and `scope`.
 
 mod messages;
+mod sent;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use millpond_record::{
@@ -12,10 +13,12 @@ use millpond_record::{
 };
 use prost::Message as _;
 
-use self::messages::{
-    AnyOf, AnyValue, ExportLogsServiceRequest, InstrumentationScope, KeyValue, OtlpRecord, Resource,
+use self::{
+    messages::{AnyOf, AnyValue, InstrumentationScope, KeyValue, OtlpRecord, Resource},
+    sent::{Field, Sent},
 };
 use crate::{
+    document::whole,
     draft::Draft,
     output::{BodyError, Output},
 };
@@ -40,30 +43,72 @@ pub enum Encoding {
     Json,
 }
 
+/// Fields of the messages around records.
+const RESOURCE_LOGS: Field = (1, "resourceLogs");
+const RESOURCE: Field = (1, "resource");
+const SCOPE_LOGS: Field = (2, "scopeLogs");
+const SCOPE: Field = (1, "scope");
+const LOG_RECORDS: Field = (2, "logRecords");
+
+/// A record that can't be read costs no other; nor do a resource and a scope, but their own records.
 pub(crate) fn read(
     encoding: Encoding,
     body: &[u8],
+    text: &str,
     output: &mut Output<'_>,
 ) -> Result<(), BodyError> {
     let request = match encoding {
-        Encoding::Protobuf => {
-            ExportLogsServiceRequest::decode(body).map_err(|error| error.to_string())
-        }
-        Encoding::Json => serde_json::from_slice(body).map_err(|error| error.to_string()),
+        Encoding::Protobuf => Sent::Protobuf(body),
+        Encoding::Json => Sent::Json(whole(text)?),
     };
-    let request: ExportLogsServiceRequest = request.map_err(|error| {
-        BodyError::Head(format!("{error}, expected an ExportLogsServiceRequest"))
-    })?;
-    for of_resource in &request.resource_logs {
-        for of_scope in &of_resource.scope_logs {
-            for record in &of_scope.log_records {
-                let resource = of_resource.resource.as_ref();
-                let json = json(record, of_scope.scope.as_ref(), resource);
-                output.record(None, &json)?;
-            }
+    let read = request.each(RESOURCE_LOGS, |of_resource| {
+        let resource = of_resource.one(RESOURCE);
+        of_resource.each(SCOPE_LOGS, |of_scope| {
+            let scope = of_scope.one(SCOPE);
+            of_scope.each(LOG_RECORDS, |record| {
+                read_record(record, &scope, &resource, output).map_err(Fault::Body)
+            })
+        })
+    });
+    read.map_err(|fault| match fault {
+        Fault::Body(error) => error,
+        Fault::Message(reason) => {
+            BodyError::Head(format!("{reason}, expected an ExportLogsServiceRequest"))
         }
+    })
+}
+
+/// Why reading ends.
+enum Fault {
+    /// A message that holds others can't be read.
+    Message(String),
+    Body(BodyError),
+}
+
+impl From<String> for Fault {
+    fn from(reason: String) -> Self {
+        Self::Message(reason)
     }
-    Ok(())
+}
+
+fn read_record(
+    record: Sent<'_>,
+    scope: &Result<Option<InstrumentationScope>, String>,
+    resource: &Result<Option<Resource>, String>,
+    output: &mut Output<'_>,
+) -> Result<(), BodyError> {
+    let text = match (record.read(), scope, resource) {
+        (Ok(record), Ok(scope), Ok(resource)) => {
+            Ok(json(&record, scope.as_ref(), resource.as_ref()))
+        }
+        (Err(reason), ..) => Err(format!("record: {reason}")),
+        (_, Err(reason), _) => Err(format!("scope: {reason}")),
+        (.., Err(reason)) => Err(format!("resource: {reason}")),
+    };
+    match text {
+        Ok(text) => output.record(None, &text),
+        Err(reason) => output.rejected(None, reason),
+    }
 }
 
 /// What is answered to a body whose records were stored, but for `rejected` of them.
@@ -319,18 +364,40 @@ mod tests {
     }
 
     #[test]
+    fn what_can_not_be_read_costs_only_its_records() {
+        let body = br#"{"resourceLogs":[
+            {"scopeLogs":[{"logRecords":[{"traceId":"xyz"},{"body":{"stringValue":"good"}}]}]},
+            {"resource":{"attributes":7},"scopeLogs":[{"logRecords":[{}]}]}]}"#;
+        let read = records(Encoding::Json, body).unwrap();
+        assert!(read[0].starts_with("record: ") && read[1].contains("good"), "{read:?}");
+        assert!(read[2].starts_with("resource: ") && read.len() == 3, "{read:?}");
+        let nested = |key: u8, inner: &[u8]| [&[key, inner.len() as u8], inner].concat();
+        let two = [nested(0x12, &nested(0x32, b"\xff")), nested(0x12, b"")].concat();
+        let read = records(Encoding::Protobuf, &nested(0x0a, &nested(0x12, &two))).unwrap();
+        assert!(read[0].starts_with("record: ") && read[1].starts_with('{'), "{read:?}");
+    }
+
+    #[test]
+    fn null_says_nothing_and_what_is_not_known_is_ignored() {
+        let body = br#"{"resourceLogs":[{"resource":null,"scopeLogs":[{"scope":{"name":null,"new":1},"logRecords":[
+            {"timeUnixNano":null,"traceId":null,"severityText":null,"attributes":null,"body":{"new":[1],"stringValue":"m"}},
+            {"body":{"stringValue":null},"attributes":[{"key":"a","value":{"new":1}},{"key":"b","value":null}]}]}]},
+            {"scopeLogs":null}],"new":{}}"#;
+        let read = records(Encoding::Json, body).unwrap();
+        assert!(read.len() == 2 && read[0].ends_with(r#""message":"m"}"#), "{read:?}");
+        assert!(read[1].ends_with(r#""message":"","fields":{"a":null,"b":null}}"#), "{read:?}");
+    }
+
+    #[test]
     fn what_is_no_request_is_refused_as_a_whole() {
         for (encoding, body) in [
             (Encoding::Json, &b"{"[..]),
-            (
-                Encoding::Json,
-                br#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"traceId":"xyz"}]}]}]}"#,
-            ),
-            (
-                Encoding::Json,
-                br#"{"resourceLogs":[{"resource":{"attributes":[{"value":{"other":1}}]}}]}"#,
-            ),
+            (Encoding::Json, b"[]"),
+            (Encoding::Json, br#"{"resourceLogs":7}"#),
+            (Encoding::Json, br#"{"resourceLogs":[{"scopeLogs":[7]}]}"#),
             (Encoding::Protobuf, b"\xff\xff\xff"),
+            (Encoding::Protobuf, b"\x0a\x02\x12\x01"),
+            (Encoding::Protobuf, b"\x0b"),
         ] {
             let error = records(encoding, body).unwrap_err().to_string();
             assert!(error.contains("expected"), "{error}");

@@ -49,6 +49,9 @@ fn read_record(line: Option<usize>, text: &str, output: &mut Output<'_>) -> Resu
         let found = shown(text);
         return output.rejected(line, format!("the record is `{found}`, expected an object"));
     }
+    if !output.fits(line, text.len())? {
+        return Ok(());
+    }
     let record = Record::read(text);
     match record.message.map(text_of) {
         Some(message) if !message.is_empty() => output.record(line, &record.json()),

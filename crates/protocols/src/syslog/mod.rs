@@ -28,6 +28,9 @@ const FACILITIES: [&str; 24] = [
 
 pub(crate) fn read(text: &str, output: &mut Output<'_>) -> Result<(), BodyError> {
     for (number, line) in lines(text) {
+        if !output.fits(Some(number), line.len())? {
+            continue;
+        }
         match record(line, output.observed()) {
             Ok(json) => output.record(Some(number), &json)?,
             Err(reason) => output.rejected(Some(number), reason)?,

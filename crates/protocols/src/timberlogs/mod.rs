@@ -65,6 +65,9 @@ fn take(line: Option<usize>, json: &str, output: &mut Output<'_>) -> Result<(), 
         let found: String = json.chars().take(32).collect();
         return output.rejected(line, format!("entry is `{found}`, expected an object"));
     }
+    if !output.fits(line, json.len())? {
+        return Ok(());
+    }
     match entry::record(json) {
         Ok(record) => output.record(line, &record),
         Err(Fault { field, reason }) => output.rejected_for(line, field, reason),

@@ -39,6 +39,10 @@ pub(crate) async fn facets(
         let message = format!("field: {} are named, expected 1 to {FACETS_MAX}", fields.len());
         return Err(ApiError::parameter(message));
     }
+    if fields.contains(&Field::Fields) {
+        let message = "field: `fields` are all fields, expected one of them, by its name";
+        return Err(ApiError::parameter(message));
+    }
     let filter = asked.filter()?;
     let range = range(asked.from.as_ref(), asked.to.as_ref(), clock::now())?;
     let limit = number("limit", asked.limit.as_ref(), 1..=FACET_VALUES_MAX, FACET_VALUES)?;

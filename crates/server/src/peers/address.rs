@@ -3,13 +3,20 @@
 //! LogTide's routes for reading have the paths of ours. An address with [`LOGTIDE`] in front always means LogTide; one
 //! without does if the request has what only LogTide's clients send.
 
-use axum::http::{Method, Request, Uri, header::CONTENT_TYPE, uri::PathAndQuery};
+use axum::http::{
+    Method, Request, Uri,
+    header::{CONTENT_TYPE, UPGRADE},
+    uri::PathAndQuery,
+};
 
 /// What stands in front of LogTide's paths.
 pub(super) const LOGTIDE: &str = "/logtide";
 
-/// Paths of LogTide that are also ours, or begin like that.
-const SHARED: [&str; 2] = ["/api/v1/logs", "/api/v1/logs/"];
+/// What LogTide's paths that may also be ours begin with, and how they go on. Below it there are paths of ours that it has
+/// not, those of one record.
+const SHARED: &str = "/api/v1/logs";
+const BELOW: [&str; 5] = ["", "/aggregated", "/stream", "/top-services", "/top-errors"];
+const TRACE: &str = "/trace/";
 
 /// Parameters that LogTide has and we have not.
 const LOGTIDE_PARAMETERS: [&str; 9] = [
@@ -43,11 +50,12 @@ pub(crate) fn told_apart<B>(mut request: Request<B>) -> Request<B> {
 }
 
 /// Whether it is a LogTide client that asks, on a path that is ours as well. Its SDKs declare a JSON body on every
-/// request, also where there is none; so do others, but these may ask for what LogTide has not.
+/// request, also where there is none; so do others, but these may ask for what LogTide has not: a parameter, or a
+/// WebSocket.
 fn is_logtides<B>(request: &Request<B>) -> bool {
-    let path = request.uri().path();
-    let [logs, below] = SHARED;
-    if request.method() != Method::GET || !(path == logs || path.starts_with(below)) {
+    let below = request.uri().path().strip_prefix(SHARED);
+    let is_shared = below.is_some_and(|below| BELOW.contains(&below) || below.starts_with(TRACE));
+    if request.method() != Method::GET || !is_shared || request.headers().contains_key(UPGRADE) {
         return false;
     }
     let declares_json = request.headers().get(CONTENT_TYPE).is_some_and(|value| {
@@ -99,6 +107,8 @@ mod tests {
         for (method, uri, content_type) in [
             ("GET", "/api/v1/logs?limit=5&q=traceId%3D7", None),
             ("GET", "/api/v1/logsmore", json),
+            ("GET", "/api/v1/logs/98ea267aa87418330000000000000001", json),
+            ("GET", "/api/v1/logs/98ea267aa87418330000000000000001/context", json),
             ("POST", "/api/v1/query", json),
             ("POST", "/api/v1/ingest", json),
             ("GET", "/logtide/api/v1/logs", json),

@@ -1,7 +1,30 @@
 //! What the parameters of other systems mean as a filter. Pure.
 
-use millpond_query::{Comparison, Condition, Field, Filter, Test};
+use millpond_query::{Comparison, Condition, Field, Filter, REGEXES_MAX, TERMS_MAX, Test};
 use millpond_record::Level;
+
+use crate::error::ApiError;
+
+/// The filter that a request's parameters make, if our own language could say it: what an engine recurses over, and
+/// compiles, is limited there.
+pub(super) fn limited(filter: Filter) -> Result<Filter, ApiError> {
+    let conditions = filter.conditions();
+    let terms = conditions.len();
+    if terms > TERMS_MAX {
+        let message =
+            format!("the parameters make {terms} conditions, expected at most {TERMS_MAX}");
+        return Err(ApiError::query(message));
+    }
+    let is_regex = |condition: &&&Condition| matches!(condition.test, Test::Regex(_));
+    let regexes = conditions.iter().filter(is_regex).count();
+    if regexes > REGEXES_MAX {
+        let message = format!(
+            "the parameters look for {regexes} parts of words, expected at most {REGEXES_MAX}"
+        );
+        return Err(ApiError::query(message));
+    }
+    Ok(filter)
+}
 
 /// Records whose field passes the test.
 pub(super) fn is(field: Field, test: Test) -> Filter {
@@ -71,6 +94,10 @@ mod tests {
             Filter::And(vec![word("connection"), word("(refused"),])
         );
         assert_eq!(words("  "), Filter::All);
+        assert!(limited(words(&"a ".repeat(TERMS_MAX))).is_ok());
+        assert!(limited(words(&"a ".repeat(TERMS_MAX + 1))).is_err());
+        let parts = |count| all(vec![contains(Field::Words, "?"); count]);
+        assert!(limited(parts(REGEXES_MAX)).is_ok() && limited(parts(REGEXES_MAX + 1)).is_err());
         assert_eq!(words("!?"), is(Field::Words, Test::Regex(r"(?i)!\?".to_owned())));
     }
 }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::{
     Peer,
-    filters::{all, any, at_level, contains, equals, is, words},
+    filters::{all, any, at_level, contains, equals, is, limited, words},
 };
 use crate::{
     App,
@@ -108,7 +108,7 @@ impl SearchParameters {
             None => Filter::All,
         };
         let levels = self.level.0.iter().map(|name| level(name).map(at_level));
-        Ok(all([
+        limited(all([
             one_of(TextAttribute::Service, &self.service),
             any(levels.collect::<Result<_, _>>()?),
             one_of(TextAttribute::Host, &self.hostname),

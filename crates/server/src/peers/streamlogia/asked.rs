@@ -7,7 +7,7 @@ use millpond_protocols::streamlogia::{
 use millpond_query::{Comparison, Field, Filter, Test, TimeRange};
 use millpond_record::{Level, TextAttribute, Timestamp};
 
-use super::super::filters::{all, any, contains, equals, is};
+use super::super::filters::{all, any, contains, equals, is, limited};
 use crate::{
     auth::Caller,
     clock,
@@ -46,8 +46,8 @@ impl Asked {
     }
 
     /// Records of these projects; all that the key reaches if there are none.
-    pub(super) fn of_named_projects(&self, caller: &Caller) -> Filter {
-        any(self.listed("projectId").map(|id| of_project(id, caller)).collect())
+    pub(super) fn of_named_projects(&self, caller: &Caller) -> Result<Filter, ApiError> {
+        limited(any(self.listed("projectId").map(|id| of_project(id, caller)).collect()))
     }
 
     /// Which records are looked for.
@@ -59,14 +59,14 @@ impl Asked {
         let sources = self.values("source");
         let sources = sources.map(|name| equals(Field::Text(TextAttribute::Service), name));
         let tags = self.listed("tag").map(|tag| equals(Field::Tags, tag));
-        Ok(all([text, any(sources.collect()), all(tags), self.meta(), self.kind()?]))
+        limited(all([text, any(sources.collect()), all(tags), self.meta(), self.kind()?]))
     }
 
     /// Which level, and which kind of source: what statistics may be asked of.
     pub(super) fn kind(&self) -> Result<Filter, ApiError> {
         let levels = self.listed("level").map(|name| level(name).map(shown_as));
         let levels = any(levels.collect::<Result<_, _>>()?);
-        Ok(levels.and(self.source_type()?))
+        limited(levels.and(self.source_type()?))
     }
 
     pub(super) fn source_type(&self) -> Result<Filter, ApiError> {

@@ -46,7 +46,7 @@ pub(super) async fn export_of_key(
     Parameters(pairs): Pairs,
 ) -> Result<Response, ApiError> {
     let asked = Asked(pairs);
-    let filter = asked.of_named_projects(&caller);
+    let filter = asked.of_named_projects(&caller)?;
     exported(app, caller, filter, &asked).await
 }
 

@@ -5,8 +5,10 @@ use axum::{
     body::Body,
     extract::State,
     http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
+    response::Response,
 };
 use millpond_protocols::{Defaults, Protocol, otlp::Encoding, streamlogia::uuid};
+use millpond_record::json::write_string;
 use serde_json::{Value, json};
 
 use crate::{
@@ -14,6 +16,7 @@ use crate::{
     auth::Caller,
     error::ApiError,
     ingest::{Ingested, Rejected, Wanted, take},
+    logs::page::finish,
 };
 
 pub(super) async fn ingest(
@@ -21,7 +24,7 @@ pub(super) async fn ingest(
     caller: Caller,
     headers: HeaderMap,
     request: Body,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Response, ApiError> {
     let wanted = wanted(Protocol::Streamlogia, true);
     let taken = take(&app, &caller, &headers, request, |_| Ok(wanted)).await?;
     if taken.accepted == 0 {
@@ -32,23 +35,32 @@ pub(super) async fn ingest(
         let message = "no entry could be kept, expected what `details` say";
         return Err(ApiError::body(message).with_details(details.collect()));
     }
-    let mut answer = json!({ "ingested": taken.accepted, "ids": ids(&taken) });
-    if let Some(members) = answer.as_object_mut().filter(|_| taken.rejected_count > 0) {
+    let mut members = vec![("ingested", taken.accepted.into())];
+    if taken.rejected_count > 0 {
         let rejected = taken.rejected.iter().map(|rejected| {
             json!({ "index": rejected.index, "field": place(rejected), "reason": rejected.reason })
         });
-        members.insert("rejected".to_owned(), rejected.collect());
-        members.insert("rejected_count".to_owned(), taken.rejected_count.into());
+        members.push(("rejected", rejected.collect()));
+        members.push(("rejected_count", taken.rejected_count.into()));
     }
-    Ok(Json(answer))
+    Ok(finish(ids(&taken), members))
 }
 
-/// The id of each entry, in order. Those of a batch that had been stored before are not known any more.
-fn ids(taken: &Ingested) -> Vec<Option<String>> {
-    let mut ids: Vec<_> =
-        taken.ids().into_iter().map(|id| id.map(|id| uuid(&id.to_string()))).collect();
-    ids.resize(taken.accepted + taken.rejected_count, None);
-    ids
+/// The id of each entry, in order: the start of an answer, written at once, for there may be a million of them. Those of a
+/// batch that had been stored before are not known any more.
+fn ids(taken: &Ingested) -> String {
+    let mut body = String::from("{\"ids\":[");
+    for (place, id) in taken.ids().enumerate() {
+        if place > 0 {
+            body.push(',');
+        }
+        match id {
+            Some(id) => write_string(&mut body, &uuid(&id.to_string())),
+            None => body.push_str("null"),
+        }
+    }
+    body.push(']');
+    body
 }
 
 /// Which entry, and which of its members.

@@ -65,7 +65,7 @@ pub(super) async fn list_of_key(
     Parameters(pairs): Pairs,
 ) -> Result<Response, ApiError> {
     let asked = Asked(pairs);
-    page(&app, &caller, asked.of_named_projects(&caller), &asked).await
+    page(&app, &caller, asked.of_named_projects(&caller)?, &asked).await
 }
 
 async fn page(
@@ -171,7 +171,7 @@ pub(super) async fn stats_of_key(
     Parameters(pairs): Pairs,
 ) -> Result<Json<Value>, ApiError> {
     let asked = Asked(pairs);
-    let of_projects = asked.of_named_projects(&caller);
+    let of_projects = asked.of_named_projects(&caller)?;
     levels(&app, &caller, of_projects.and(asked.source_type()?)).await
 }
 

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::{
     auth::Caller,
     error::ApiError,
-    limits::{TICKET_TIME, TICKETS_MAX},
+    limits::{PROJECT_TICKETS_MAX, TICKET_TIME, TICKETS_MAX},
 };
 
 /// The tickets that are good.
@@ -34,11 +34,21 @@ impl Tickets {
         let name: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
         let now = Instant::now();
         let mut tickets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if tickets.len() >= TICKETS_MAX {
+        let of_project = |tickets: &HashMap<String, Ticket>| {
+            tickets.values().filter(|ticket| ticket.caller.project == caller.project).count()
+        };
+        let is_full = |tickets: &HashMap<String, Ticket>| {
+            tickets.len() >= TICKETS_MAX || of_project(tickets) >= PROJECT_TICKETS_MAX
+        };
+        if is_full(&tickets) {
             tickets.retain(|_, ticket| ticket.ends > now);
         }
-        if tickets.len() >= TICKETS_MAX {
-            let message = format!("{TICKETS_MAX} tickets are good, expected another try");
+        if is_full(&tickets) {
+            let message = format!(
+                "{} tickets of {} are good, expected another try",
+                of_project(&tickets),
+                tickets.len()
+            );
             return Err(ApiError::overloaded(message));
         }
         tickets.insert(name.clone(), Ticket { caller, project_id, ends: now + TICKET_TIME });
@@ -80,10 +90,17 @@ mod tests {
         assert!(tickets.take(&of_another, "q").is_none());
         advance(TICKET_TIME).await;
         assert!(tickets.take(&old, "p").is_none());
-        for _ in 0..TICKETS_MAX {
+        for _ in 0..PROJECT_TICKETS_MAX {
             make();
         }
         assert!(tickets.make(caller(), "p".to_owned()).unwrap_err().is_overloaded());
+        // One project leaves room for others, up to what there is for all.
+        let of_project = |number: usize| {
+            let project = format!("p{}", number / PROJECT_TICKETS_MAX).parse().unwrap();
+            tickets.make(Caller { project, ..caller() }, "p".to_owned())
+        };
+        assert!((PROJECT_TICKETS_MAX..TICKETS_MAX).all(|number| of_project(number).is_ok()));
+        assert!(of_project(TICKETS_MAX).unwrap_err().is_overloaded());
         advance(TICKET_TIME).await;
         make();
     }

@@ -27,7 +27,7 @@ use crate::{
         reading::{Reading, ask},
         search::{Search, Total, total},
     },
-    peers::filters::{all, any, at_level, equals},
+    peers::filters::{all, any, at_level, equals, limited},
 };
 
 /// What stands in front of our ids.
@@ -98,9 +98,13 @@ impl LogsParameters {
 
     /// The fields that are searched, by their names in Timberlogs.
     fn fields(&self) -> Result<Vec<(&str, Vec<Field>)>, ApiError> {
-        let names = said(&self.fields).map_or("message", |fields| fields.0.as_str());
-        let names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
-        names.map(|name| Ok((name, fields_of(name)?))).collect()
+        let names = said(&self.fields).map_or("", |fields| fields.0.as_str());
+        let mut names: Vec<&str> =
+            names.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+        if names.is_empty() {
+            names.push("message");
+        }
+        names.into_iter().map(|name| Ok((name, fields_of(name)?))).collect()
     }
 }
 
@@ -184,7 +188,7 @@ pub(super) async fn search(
     let fields = asked.fields()?;
     let (names, fields): (Vec<_>, Vec<_>) = fields.into_iter().unzip();
     let sought = words::Search::read(raw);
-    let filter = asked.filter()?.and(sought.filter(&fields.concat()));
+    let filter = limited(asked.filter()?.and(sought.filter(&fields.concat())))?;
     let query = json!({ "raw": raw, "parsed": sought.parsed(), "fields": names });
     let page = newest(&app, &caller, filter, asked.range()?, limit, offset).await?;
     Ok(page.response(vec![("query", query)]))
