@@ -64,5 +64,5 @@ def asked_wait_s(headers: Mapping[str, str], body: str) -> float:
         asked = answer.get("retryAfter") if isinstance(answer, dict) else None
     try:
         return max(0.0, float(asked)) if isinstance(asked, (str, int, float)) else 0.0
-    except ValueError:
-        return 0.0  # A date.
+    except (ValueError, OverflowError):
+        return 0.0  # A date, or no time that anybody could wait.
