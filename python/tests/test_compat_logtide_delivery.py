@@ -21,6 +21,8 @@ from millpond.compat.logtide_sdk import (
     LogTideClient,
     QueryOptions,
 )
+from millpond.compat.logtide_sdk import async_client as async_client_module
+from millpond.compat.logtide_sdk import client as client_module
 from recording import Answer, Recorder, Request
 
 INGEST = "/api/v1/ingest"
@@ -264,10 +266,30 @@ def test_a_trace_id_with_a_slash_can_be_asked_for(client: LogTideClient, recorde
 
 
 def test_a_slash_at_the_end_of_the_address_does_no_harm(recorder: Recorder) -> None:
-    client = LogTideClient(options(recorder, api_url=f"{recorder.address}/"))
+    # Below a base, since the recorder's HTTP server makes one slash of those that a path begins with.
+    client = LogTideClient(options(recorder, api_url=f"{recorder.address}/base/"))
     client.info("svc", "m")
     client.close()
-    assert [request.path for request in recorder.requests] == [INGEST]
+    assert [request.path for request in recorder.requests] == [f"/base{INGEST}"]
+
+
+def test_a_client_that_is_closed_in_an_outage_says_that_it_drops(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    recorder.always(INGEST, Answer(503))
+    for of in (client_module, async_client_module):
+        monkeypatch.setattr(of, "CLOSE_TIMEOUT_S", 0.1)
+    client = LogTideClient(options(recorder, retry_delay_ms=60_000, max_retries=100))
+    client.info("svc", "m")
+    client.close()
+    assert capfd.readouterr().err.count("logs that could not be delivered are dropped") == 1
+
+    async def main() -> None:
+        async with AsyncLogTideClient(options(recorder, retry_delay_ms=60_000, max_retries=100)) as client:
+            await client.info("svc", "m")
+
+    asyncio.run(main())
+    assert capfd.readouterr().err.count("logs that could not be delivered are dropped") == 1
 
 
 def test_an_error_has_the_response(client: LogTideClient, recorder: Recorder) -> None:

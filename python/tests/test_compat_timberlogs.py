@@ -350,6 +350,17 @@ def test_raw_logs_are_sent_again_under_the_same_key(make: Callable[..., Timberlo
     assert len(server.requests) == 3
 
 
+@pytest.mark.parametrize(("asked", "least_s"), [(0.3, 0.3), (60, 0.5), pytest.param(10**400, 0.0, id="huge")])
+def test_raw_logs_wait_as_long_as_the_answer_asks(
+    make: Callable[..., TimberlogsClient], server: Server, asked: object, least_s: float
+) -> None:
+    server.answers = [(429, {"retryAfter": asked})]
+    begun = time.monotonic()
+    make(max_delay_ms=500).ingest_raw("x", "json")
+    assert len(server.requests) == 2
+    assert least_s <= time.monotonic() - begun < 10
+
+
 def test_there_is_always_one_attempt(make: Callable[..., TimberlogsClient], server: Server) -> None:
     import httpx
 
@@ -436,6 +447,18 @@ def test_addresses_that_are_set_in_the_module_count(
     monkeypatch.setattr(client, "LOGS_ENDPOINT", f"{server.url}/elsewhere")
     timber.info("y").flush()
     assert [path for path, _, _ in server.requests] == ["/v1/logs", "/elsewhere"]
+
+
+def test_what_is_set_as_an_address_and_is_none_does_not_raise(
+    make: Callable[..., TimberlogsClient], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    timber = make()
+    monkeypatch.setattr(client, "LOGS_ENDPOINT", "elsewhere")
+    timber.info("x").info("y")
+    timber.disconnect()
+    timber.info("z")
+    said = capfd.readouterr().err
+    assert (said.count("'elsewhere'"), said.count("the client is disconnected")) == (1, 1)
 
 
 PROGRAM = """

@@ -112,6 +112,27 @@ fn what_a_success_lists_as_rejected_is_dropped_and_told() {
 }
 
 #[test]
+fn the_status_decides_whatever_the_body_is() {
+    let long = vec![b'x'; 3 << 20];
+    for (body, length) in [(b"\xff\xfe".to_vec(), 2), (b"{\"rece".to_vec(), 99), (long, 3 << 20)] {
+        let server = Server::start();
+        let say = |status| {
+            let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n\r\n");
+            Reply::SayBytes([head.into_bytes(), body.clone()].concat())
+        };
+        server.script([say(200), say(403)]);
+        let (envelope, told) = telling(envelope(&server).drop_refused());
+        let shipper = settings(&server).build_shipper(envelope).unwrap();
+        ship(&shipper, 0..2);
+        flush(&shipper);
+        ship(&shipper, 2..3);
+        assert!(shipper.flush(PATIENCE).in_vain);
+        assert_eq!(taken(&told), [(Some(403), 1, 1, true)]);
+        assert_eq!((server.requests().len(), shipper.metrics().delivered), (2, 2));
+    }
+}
+
+#[test]
 fn a_server_in_trouble_is_asked_again_and_each_failure_is_told_with_its_facts() {
     let server = Server::start();
     server.script([UNAVAILABLE, Reply::Cut, Reply::Status(429, &[], r#"{"retryAfter":0.01}"#)]);

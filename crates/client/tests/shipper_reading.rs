@@ -45,6 +45,13 @@ fn a_request_has_the_headers_of_the_envelope_and_any_answer_is_one() {
 }
 
 #[test]
+fn what_of_an_answer_is_no_text_is_replaced() {
+    let head = "HTTP/1.1 200 X\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\n";
+    let web = Web::start([vec![Step::Send([head.as_bytes(), b"\"a\xff\""].concat())]]);
+    assert_eq!(shipper(&web).request(&get(&web)).unwrap().body, "\"a\u{fffd}\"");
+}
+
+#[test]
 fn only_what_does_no_harm_twice_is_sent_over_a_connection_that_may_be_closed() {
     let web = Web::start([ok("1"), ok("2"), vec![Step::Cut]]);
     let shipper = shipper(&web);

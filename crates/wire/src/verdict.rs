@@ -111,11 +111,11 @@ impl Verdict {
 }
 
 impl Answer<'_> {
-    /// RFC 9110, 10.2.3: seconds, or a date.
+    /// RFC 9110, 10.2.3: seconds, or a date. Some servers send fractions of a second.
     fn delay(&self, now: SystemTime) -> Option<Duration> {
         let text = self.retry_after?.trim();
-        if let Ok(seconds) = text.parse::<u32>() {
-            return Some(Duration::from_secs(u64::from(seconds)));
+        if let Ok(seconds) = text.parse() {
+            return Duration::try_from_secs_f64(seconds).ok();
         }
         let at = httpdate::parse_http_date(text).ok()?;
         Some(at.duration_since(now).unwrap_or_default())
@@ -250,7 +250,11 @@ mod tests {
             verdict(503, Some("Sun, 09 Sep 2001 01:46:00 GMT"), ""),
             Verdict::Retry { after: Some(Duration::ZERO) }
         );
-        assert_eq!(verdict(503, Some("soon"), ""), Verdict::Retry { after: None });
+        let half = Duration::from_millis(1_500);
+        assert_eq!(verdict(503, Some("1.5"), ""), Verdict::Retry { after: Some(half) });
+        for nonsense in ["soon", "-1", "inf", "NaN", ""] {
+            assert_eq!(verdict(503, Some(nonsense), ""), Verdict::Retry { after: None });
+        }
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! The socket: one request at a time over one connection that is kept.
 
-use std::{fmt, time::SystemTime};
+use std::{fmt, io::Read, time::SystemTime};
 
 use millpond_wire::{
     Answer, CONTENT_TYPE, Compression, INGEST_PATH, IdempotencyKey, Verdict, header,
 };
 use ureq::{
-    Agent,
+    Agent, Body,
     config::Config,
     tls::{RootCerts, TlsConfig},
 };
@@ -74,8 +74,7 @@ impl Transport {
             request = request.header(header::API_KEY, api_key);
         }
         let mut response = request.send(json)?;
-        let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).lossy_utf8(true);
-        let text = body.read_to_string()?;
+        let text = text_of(response.body_mut(), ANSWER_BYTES_MAX)?;
         Ok((response.status().as_u16(), text))
     }
 
@@ -106,13 +105,7 @@ impl Transport {
             }
         };
         let mut response = request.send(body)?;
-        // Read to its end, or the connection can't be used again.
-        let text = response
-            .body_mut()
-            .with_config()
-            .limit(ANSWER_BYTES_MAX)
-            .lossy_utf8(true)
-            .read_to_string()?;
+        let text = beginning_of(response.body_mut());
         let retry_after =
             response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
         let status = response.status().as_u16();
@@ -123,6 +116,23 @@ impl Transport {
         };
         Ok(Posted { verdict, status, body: text })
     }
+}
+
+/// All of a body as text; what of it is no UTF-8 is replaced.
+///
+/// # Errors
+/// It breaks off, or is larger.
+pub(crate) fn text_of(body: &mut Body, bytes_max: u64) -> Result<String, ureq::Error> {
+    let bytes = body.with_config().limit(bytes_max).read_to_vec()?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// A body as text, as far as it goes, to its end if that may be: only then the connection is used again. The status says
+/// what became of a batch, so one whose answer breaks off or is too long must not be sent again.
+fn beginning_of(body: &mut Body) -> String {
+    let mut bytes = Vec::new();
+    let _ = body.as_reader().take(ANSWER_BYTES_MAX).read_to_end(&mut bytes);
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Mozilla's roots, unless others were given.

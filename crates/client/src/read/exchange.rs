@@ -207,7 +207,7 @@ pub(super) fn encoded(text: &str) -> String {
 
 /// Reads an answer to its end, or its connection can't be used again.
 pub(super) fn answer(mut response: Response<Body>, bytes_max: u64) -> Result<Answer, ureq::Error> {
-    let text = response.body_mut().with_config().limit(bytes_max).lossy_utf8(true).read_to_string();
+    let text = transport::text_of(response.body_mut(), bytes_max);
     let (parts, _) = response.into_parts();
     Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, text: text? })
 }

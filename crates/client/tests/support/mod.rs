@@ -42,6 +42,8 @@ pub enum Reply {
     Hang,
     /// It is stored, and answered with this body.
     Say(&'static str),
+    /// It is stored, and answered with these bytes, head and body, whereupon the connection is closed.
+    SayBytes(Vec<u8>),
     /// 413 if there are more records than that, else it is accepted.
     AtMost(usize),
     /// This status if one of the records has this in it, else it is accepted.
@@ -180,13 +182,20 @@ fn serve(shared: &Shared, connection: usize, stream: TcpStream) {
     let mut writer = stream.try_clone().unwrap();
     let mut reader = BufReader::new(stream);
     while let Some(request) = read(connection, &mut reader) {
-        let Some((status, headers, body)) = answer(shared, &request) else { return };
-        let headers: String =
-            headers.iter().map(|(key, value)| format!("{key}: {value}\r\n")).collect();
-        let text =
-            format!("HTTP/1.1 {status} X\r\nContent-Length: {}\r\n{headers}\r\n{body}", body.len());
-        if writer.write_all(text.as_bytes()).is_err() {
-            return;
+        match answer(shared, &request) {
+            Some(Answer::Whole(bytes)) => return drop(writer.write_all(&bytes)),
+            Some(Answer::Parts(status, headers, body)) => {
+                let headers: String =
+                    headers.iter().map(|(key, value)| format!("{key}: {value}\r\n")).collect();
+                let length = body.len();
+                let text = format!(
+                    "HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
+                );
+                if writer.write_all(text.as_bytes()).is_err() {
+                    return;
+                }
+            }
+            None => return,
         }
     }
 }
@@ -234,7 +243,10 @@ fn entries(text: &str) -> Vec<String> {
     array.as_array().unwrap().iter().map(ToString::to_string).collect()
 }
 
-type Answer = (u16, &'static [(&'static str, &'static str)], String);
+enum Answer {
+    Parts(u16, &'static [(&'static str, &'static str)], String),
+    Whole(Vec<u8>),
+}
 
 fn answer(shared: &Shared, request: &Request) -> Option<Answer> {
     let mut state = shared.state.lock().unwrap();
@@ -253,15 +265,15 @@ fn answer(shared: &Shared, request: &Request) -> Option<Answer> {
     let receipt = match reply {
         Reply::Cut => return None,
         Reply::Status(status, headers, body) if known.is_none() || status >= 500 => {
-            return Some((status, headers, body.to_owned()));
+            return Some(Answer::Parts(status, headers, body.to_owned()));
         }
         Reply::AtMost(lines) if known.is_none() && request.lines.len() > lines => {
-            return Some((413, &[], String::new()));
+            return Some(Answer::Parts(413, &[], String::new()));
         }
         Reply::Poisoned(status, poison)
             if known.is_none() && request.lines.iter().any(|line| line.contains(poison)) =>
         {
-            return Some((status, &[], String::new()));
+            return Some(Answer::Parts(status, &[], String::new()));
         }
         Reply::Reject(rejected) => known.unwrap_or((request.lines.len() - rejected, rejected)),
         _ => known.unwrap_or((request.lines.len(), 0)),
@@ -270,13 +282,15 @@ fn answer(shared: &Shared, request: &Request) -> Option<Answer> {
     if state.receipts.insert(request.key().to_owned(), receipt).is_none() {
         state.stored.extend_from_slice(&request.lines[rejected..]);
     }
-    if let Reply::Say(body) = reply {
-        return Some((200, &[], body.to_owned()));
+    match reply {
+        Reply::Say(body) => return Some(Answer::Parts(200, &[], body.to_owned())),
+        Reply::SayBytes(bytes) => return Some(Answer::Whole(bytes)),
+        _ => {}
     }
     let body = format!(
         r#"{{"accepted":{accepted},"rejected":[],"rejected_count":{rejected},"duplicate":false}}"#
     );
-    (!matches!(reply, Reply::StoreAndCut)).then_some((200, &[], body))
+    (!matches!(reply, Reply::StoreAndCut)).then_some(Answer::Parts(200, &[], body))
 }
 
 /// A builder for a server at this address that waits for nothing but what the test asks for: batches are sent when

@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import millpond
+from millpond._exit import say
 from millpond.compat.logtide_sdk._version import SDK_NAME, VERSION
 from millpond.compat.logtide_sdk.enums import CircuitState, LogLevel
 from millpond.compat.logtide_sdk.json_encoder import logtide_json_dumps
@@ -73,7 +74,8 @@ class BaseClient:
         )
 
     def set_trace_id(self, trace_id: str | None) -> None:
-        """Has the logs of this context, that is, of this task or thread and what it starts, carry a trace id."""
+        """Has the logs of this context carry a trace id: of this task and the tasks that it starts, or of this thread.
+        A thread that it starts has it in a copy of the context: ``contextvars.copy_context().run``."""
         self._trace_id.set(trace_id)
 
     def get_trace_id(self) -> str | None:
@@ -224,6 +226,10 @@ class BaseClient:
 
     def _print_failure(self, failure: millpond.Failure) -> None:
         self._print(f"Failed to send {failure.records} logs (attempt {failure.attempt}): {failure.message}")
+
+    def _ended(self, delivered: bool) -> None:
+        if not delivered:
+            say("LogTide: logs that could not be delivered are dropped, since the client was closed")
 
     def _print_sent(self) -> None:
         if self.options.debug:

@@ -50,7 +50,7 @@ class AsyncLogTideClient(BaseClient):
             return
         self._closed = True
         if self._shipper is not None:
-            await self._shipper.close_async(CLOSE_TIMEOUT_S)
+            self._ended(await self._shipper.close_async(CLOSE_TIMEOUT_S))
             self._print_sent()
         self._print("Async client closed")
 

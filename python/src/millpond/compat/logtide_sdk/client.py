@@ -111,7 +111,7 @@ class LogTideClient(BaseClient):
             return
         self._closed = True
         if self._shipper is not None:
-            self._shipper.close(CLOSE_TIMEOUT_S)
+            self._ended(self._shipper.close(CLOSE_TIMEOUT_S))
             self._print_sent()
         self._print("Client closed")
 

@@ -29,7 +29,7 @@ class Delivery:
         #: By address: whoever changes the constants of the module later is sent to from then on.
         self._shippers = {url: self._start(url)}
         self._closed = False
-        self._has_said = False
+        self._said: set[str] = set()
         #: The failure that was told last.
         self._told = ""
 
@@ -47,7 +47,13 @@ class Delivery:
         """Queues a log. It is copied here: what happens to its values later changes nothing."""
         if self._closed:
             self._say_once("the client is disconnected; logs from now on are dropped")
-        elif not self.shipper(url).ship(log):
+            return
+        try:
+            shipper = self.shipper(url)
+        except ValueError as error:  # The address was set in the module after the client was made.
+            self._say_once(f"{error}; logs are dropped")
+            return
+        if not shipper.ship(log):
             self._say_once("the queue is full or a log too large; such logs are dropped")
 
     def flush(self) -> None:
@@ -133,6 +139,6 @@ class Delivery:
             say(f"Timberlogs: on_error raised {type(raised).__name__}: {raised}")
 
     def _say_once(self, what: str) -> None:
-        if not self._has_said:
-            self._has_said = True
+        if what not in self._said:
+            self._said.add(what)
             say(f"Timberlogs: {what}")
