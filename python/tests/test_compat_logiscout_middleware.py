@@ -127,9 +127,19 @@ def test_websockets_and_the_lifespan_pass_through(production: Recorder) -> None:
 
 
 def test_one_more_middleware_does_not_begin_the_request_again(production: Recorder) -> None:
-    wsgi(logiscout.wsgiConfiguration(answer))
-    asyncio.run(asgi(logiscout.asgiConfiguration(asgi_answer)))
-    assert [messages(payload) for payload in payloads(production)] == [["answered"]] * 2
+    wsgi_inner, asgi_inner = logiscout.wsgiConfiguration(answer), logiscout.asgiConfiguration(asgi_answer)
+
+    def app(environ: Any, start_response: Any) -> Any:
+        log.info("between")
+        return wsgi_inner(environ, start_response)
+
+    async def asgi_app(scope: Any, receive: Any, send: Any) -> None:
+        log.info("between")
+        await asgi_inner(scope, receive, send)
+
+    wsgi(app)
+    asyncio.run(asgi(asgi_app))
+    assert [messages(payload) for payload in payloads(production)] == [["between", "answered"]] * 2
 
 
 def test_a_path_of_wsgi_is_text(production: Recorder) -> None:
@@ -211,6 +221,15 @@ def test_a_request_that_is_gathered_by_hand_is_given_back() -> None:
     assert payload.request == shown["request"] == {"method": "GET", "path": "/x", "statusCode": 200}
     assert (payload.startedAt, payload.endedAt) == (shown["started_at"], shown["ended_at"])
     assert get_current_buffer() is None and flush_buffer() is None
+
+
+def test_a_log_that_is_too_large_keeps_its_logger_and_its_exception() -> None:
+    long = "x" * (2 << 20)
+    for message, metadata, exception in [(long, {}, None), ("m", {"text": long}, {"traceback": "t"})]:
+        event = LogEvent(datetime.datetime.now(), "error", message, "l", metadata, {"traceback": "t"})
+        shown = json.loads(str(_payloads.written(event)))
+        assert (shown["level"], shown["loggerName"], shown["message"][:1]) == ("error", "l", message[:1])
+        assert shown.get("exception") == exception
 
 
 def test_a_slice_has_room_in_a_body() -> None:

@@ -7,7 +7,9 @@ import contextlib
 import io
 import logging
 import os
+import signal
 import sys
+import time
 import urllib.error
 import uuid
 from collections.abc import Iterator
@@ -19,7 +21,7 @@ import pytest
 from millpond.compat import logingestor, streamlogia
 from millpond.compat.streamlogia import LogIngestorClient
 from recording import Answer, Recorder, Request
-from running import eventually, needs_fork
+from running import Start, eventually, needs_fork
 
 PROJECT = "7f1f8f68-6a0c-4f0e-9a0b-0b6a3a0b1c2d"
 QUIET: dict[str, Any] = {"console": False, "batch_size": 100}
@@ -169,6 +171,22 @@ def run(directory: Any, recorder: Recorder, code: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_a_program_that_is_told_to_end_sends_what_it_logged(recorder: Recorder, start: Start) -> None:
+    start.file(
+        "waits.py",
+        """
+import signal
+from millpond.compat.streamlogia import LogIngestorClient
+LogIngestorClient("k", "p", batch_size=50).info("waiting")
+signal.pause()
+""",
+    )
+    running = start("waits.py")
+    running.wait_for_output("waiting")
+    assert running.stop() == -signal.SIGTERM
+    assert messages(recorder) == ["waiting"]
+
+
 def test_entries_after_close_are_sent(recorder: Recorder, client: LogIngestorClient) -> None:
     client.info("before")
     client.close()
@@ -198,6 +216,28 @@ def test_errors_are_printed_where_nobody_asks_for_them(recorder: Recorder, capsy
     client.info("refused")
     client.close()
     assert "[streamlogia] HTTP Error 400: Bad Request\n" in capsys.readouterr().err
+
+
+def test_the_client_of_0_1_prints_errors_under_its_own_name(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MILLPOND_ENDPOINT", recorder.address)
+    recorder.answer("/v1/ingest", Answer(400))
+    client = logingestor.LogIngestorClient("k", PROJECT, **QUIET)
+    client.info("refused")
+    client.close()
+    assert "[logingestor] HTTP Error 400: Bad Request\n" in capsys.readouterr().err
+
+
+def test_a_flush_waits_for_one_attempt(recorder: Recorder) -> None:
+    recorder.always("/v1/ingest", Answer(503))
+    errors: list[Exception] = []
+    client = LogIngestorClient("k", PROJECT, on_error=errors.append, **QUIET)
+    client.info("x")
+    client.flush()
+    assert (len(recorder.requests), len(errors)) == (1, 1)
+    recorder.always("/v1/ingest", Answer())
+    client.close()
 
 
 def test_meta_is_sent_as_it_was_when_it_was_logged(recorder: Recorder, client: LogIngestorClient) -> None:
@@ -236,6 +276,21 @@ def test_a_console_that_is_gone_is_no_error(
     loud.info("said")
     loud.close()
     assert messages(recorder) == ["said"]
+
+
+def test_a_large_entry_keeps_what_the_server_insists_on(recorder: Recorder, client: LogIngestorClient) -> None:
+    client.info("m" * (3 << 20), tags=["t"], meta={"a": 1})
+    client.flush()
+    (entry,) = entries(recorder)
+    assert (entry["projectId"], entry["level"], entry["source"]) == (PROJECT, "INFO", "unknown")
+    assert entry["timestamp"] and entry["message"].startswith("mmm")
+    assert len(recorder.requests[0].body) < 1 << 20
+
+
+def test_tags_that_can_not_be_read_cost_no_entry(recorder: Recorder, client: LogIngestorClient) -> None:
+    client.info("kept", tags=(1 // 0 for _ in "a"))  # type: ignore[arg-type]
+    client.flush()
+    assert [(entry["message"], entry["tags"]) for entry in entries(recorder)] == [("kept", [])]
 
 
 def test_an_answer_without_a_body_is_a_success(recorder: Recorder) -> None:
@@ -317,11 +372,19 @@ def test_a_record_that_cannot_be_formatted_raises_nothing_into_the_application(
 
 
 def test_init_twice_sends_each_record_once(recorder: Recorder, root: logging.Logger) -> None:
-    for _ in range(2):
-        client = streamlogia.init(source="s", api_key="k", project_id=PROJECT, **QUIET)
+    clients = [streamlogia.init(source="s", api_key="k", project_id=PROJECT, **QUIET) for _ in range(2)]
     logging.getLogger("app").info("once")
-    client.close()
+    for client in clients:
+        client.close()
     assert messages(recorder) == ["once"]
+
+
+def test_the_level_of_init_may_be_a_name(recorder: Recorder, root: logging.Logger) -> None:
+    client = streamlogia.init(log_level="WARNING", api_key="k", project_id=PROJECT, **QUIET)  # type: ignore[arg-type]
+    logging.getLogger("app").info("below")
+    logging.getLogger("app").warning("sent")
+    client.close()
+    assert messages(recorder) == ["sent"]
 
 
 def test_init_twice_logs_each_request_once(recorder: Recorder, root: logging.Logger) -> None:
@@ -352,6 +415,7 @@ def test_an_answer_of_an_earlier_hook_of_flask_is_not_replaced(recorder: Recorde
 
     @app.before_request
     def authorize() -> None:
+        time.sleep(0.02)
         abort(401)
 
     client.flask_middleware(app)
@@ -359,6 +423,7 @@ def test_an_answer_of_an_earlier_hook_of_flask_is_not_replaced(recorder: Recorde
     client.flush()
     (entry,) = entries(recorder)
     assert entry["level"] == "WARN" and entry["meta"]["status"] == 401
+    assert 20 <= entry["meta"]["duration_ms"] < 20_000, "in milliseconds, and what comes before counts"
     assert entry["message"].startswith("GET /secret 401 (")
 
 
@@ -412,6 +477,7 @@ def test_an_answer_is_logged_when_it_ends_and_passes_part_by_part(
 ) -> None:
     async def app(_scope: object, _receive: object, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
+        await asyncio.sleep(0.02)
         await send({"type": "http.response.body", "body": b"a", "more_body": True})
         await send({"type": "http.response.body", "body": b"b"})
         client.info("in the background")
@@ -420,6 +486,7 @@ def test_an_answer_is_logged_when_it_ends_and_passes_part_by_part(
     client.flush()
     assert messages(recorder)[1] == "in the background"
     assert messages(recorder)[0].startswith("GET /boom 200 (")
+    assert 20 <= entries(recorder)[0]["meta"]["duration_ms"] < 20_000
 
 
 def test_websockets_pass(recorder: Recorder, client: LogIngestorClient) -> None:
