@@ -19,6 +19,7 @@ from recorder import Recorder
 from running import Start
 
 collect_ignore = [
+    "ingesting.py",
     "log_server.py",
     "logiscout.py",
     "peer.py",
