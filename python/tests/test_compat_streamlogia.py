@@ -254,6 +254,16 @@ def test_a_large_entry_keeps_what_the_server_insists_on(recorder: Recorder, clie
     assert len(recorder.requests[0].body) < 1 << 20
 
 
+def test_a_message_that_can_not_be_shown_costs_no_entry(recorder: Recorder, client: LogIngestorClient) -> None:
+    class Mute:
+        def __str__(self) -> str:
+            raise ValueError
+
+    client.info(Mute())  # type: ignore[arg-type]
+    client.flush()
+    assert messages(recorder) == ["<unprintable Mute>"]
+
+
 def test_tags_that_can_not_be_read_cost_no_entry(recorder: Recorder, client: LogIngestorClient) -> None:
     client.info("kept", tags=(1 // 0 for _ in "a"))  # type: ignore[arg-type]
     client.flush()

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from millpond import Shipper
 from millpond._native import Written
 from millpond.compat._address import address
+from millpond.compat._text import text_of
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -203,7 +204,7 @@ class LogIngestorClient:
         self, level: str, message: object, meta: object, tags: object, shown: dict[str, Any] | None = None
     ) -> None:
         """``shown`` is what the console has of ``meta``."""
-        text = message if isinstance(message, str) else _text(message)
+        text = message if isinstance(message, str) else text_of(message)
         fields = {} if meta is None else meta if isinstance(meta, Mapping) else {"value": meta}
         # What a server insists on goes first: an entry that is too large is cut from its end.
         entry = {
@@ -233,13 +234,6 @@ def _variable(name: str, argument: str) -> str:
     return value
 
 
-def _text(message: object) -> str:
-    try:
-        return str(message)
-    except Exception:
-        return f"<{type(message).__name__}>"
-
-
 def _labels(tags: object) -> list[str]:
     if tags is None:
         return []
@@ -247,7 +241,7 @@ def _labels(tags: object) -> list[str]:
         labels = list(tags) if isinstance(tags, Iterable) and not isinstance(tags, str) else [tags]
     except Exception:
         return []
-    return [label if isinstance(label, str) else _text(label) for label in labels]
+    return [label if isinstance(label, str) else text_of(label) for label in labels]
 
 
 def _print(level: str, message: str, meta: object) -> None:
