@@ -29,7 +29,7 @@ class Request:
 
     @property
     def json(self) -> Any:
-        return json.loads(self.body)
+        return json.loads(self.body.decode("utf-8"), parse_constant=_refuse)
 
 
 @dataclass
@@ -50,10 +50,12 @@ Script = Union[Answer, Callable[[Request], Answer]]
 
 
 class Recorder:
-    """`requests` holds all that came, in order of arrival."""
+    """`requests` holds all that came, in order of arrival, and `taken` the entries of batches, each once."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
+        #: By their idempotency keys, those that were answered with a success.
+        self._batches: dict[str, Request] = {}
         self._once: list[tuple[str, Script]] = []
         self._always: dict[str, Script] = {"*": Answer()}
         self._changed = threading.Condition()
@@ -83,6 +85,22 @@ class Recorder:
             assert enough, f"{len(found())} of {count} requests for {path} after {timeout_s} s"
             return found()
 
+    @property
+    def taken(self) -> list[Any]:
+        """The entries of batches that were answered with a success, of one that came again once: those of the array
+        that a body is, or has in it."""
+        with self._changed:
+            bodies = [batch.json for batch in self._batches.values()]
+        lists = [body if isinstance(body, list) else next(iter(body.values())) for body in bodies]
+        return [entry for entries in lists for entry in entries]
+
+    def wait_for_entries(self, count: int, timeout_s: float = 20.0) -> list[Any]:
+        """What was taken, as soon as there is so much of it."""
+        with self._changed:
+            enough = self._changed.wait_for(lambda: len(self.taken) >= count, timeout_s)
+            assert enough, f"{len(self.taken)} of {count} entries after {timeout_s} s"
+            return self.taken
+
     def close(self) -> None:
         self._closed.set()
         self._server.shutdown()
@@ -99,7 +117,13 @@ class Recorder:
             self.requests.append(request)
             self._changed.notify_all()
             script = self._script(request.path)
-        return script if isinstance(script, Answer) else script(request)
+        answer = script if isinstance(script, Answer) else script(request)
+        key = request.headers.get("idempotency-key")
+        with self._changed:
+            if key is not None and answer.status == 200 and not answer.is_lost:
+                self._batches.setdefault(key, request)
+                self._changed.notify_all()
+        return answer
 
     def _script(self, path: str) -> Script:
         for index, (wanted, script) in enumerate(self._once):
@@ -192,3 +216,7 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, *_: object) -> None:
         """A client that went away is no error here."""
+
+
+def _refuse(word: str) -> None:
+    raise AssertionError(f"{word} is no JSON")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -118,3 +119,14 @@ def test_the_address_is_the_given_one_before_the_environment_before_the_hosted(t
 def test_an_address_that_is_none_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"address is '127.0.0.1', expected one such as 'http://127.0.0.1:4480'"):
         millpond.compat.install("timberlogs", address="127.0.0.1")
+
+
+def test_the_drop_ins_are_written_for_python_3_9() -> None:
+    files = [file for file in Path(millpond.compat.__path__[0]).rglob("*.py") if file.stat().st_size]
+    names = {file.relative_to(millpond.compat.__path__[0]).parts[0].removesuffix(".py") for file in files}
+    assert names.issuperset(millpond.compat.NAMES)
+    for file in files:
+        source = file.read_text(encoding="utf-8")
+        ast.parse(source, feature_version=(3, 9))
+        # `X | None` in an annotation is an error there, if it is evaluated.
+        assert "from __future__ import annotations\n" in source or "def " not in source, file

@@ -89,7 +89,9 @@ def test_large_logs_are_cut_into_bodies_that_the_original_server_takes(productio
         return answer(environ, start_response)
 
     wsgi(app)
-    assert sum(len(payload["logs"]) for payload in payloads(production)) == 12
+    sent = [entry for payload in payloads(production) for entry in payload["logs"]]
+    assert len(sent) == 12
+    assert {entry["loggerName"] for entry in sent} == {"shop.orders"}
     assert all(int(headers["content-length"]) <= 1 << 20 for headers in production.headers)
 
 

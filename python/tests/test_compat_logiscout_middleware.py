@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
 import datetime
 import json
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -127,9 +125,19 @@ def test_websockets_and_the_lifespan_pass_through(production: Recorder) -> None:
 
 
 def test_one_more_middleware_does_not_begin_the_request_again(production: Recorder) -> None:
-    wsgi(logiscout.wsgiConfiguration(answer))
-    asyncio.run(asgi(logiscout.asgiConfiguration(asgi_answer)))
-    assert [messages(payload) for payload in payloads(production)] == [["answered"]] * 2
+    wsgi_inner, asgi_inner = logiscout.wsgiConfiguration(answer), logiscout.asgiConfiguration(asgi_answer)
+
+    def app(environ: Any, start_response: Any) -> Any:
+        log.info("between")
+        return wsgi_inner(environ, start_response)
+
+    async def asgi_app(scope: Any, receive: Any, send: Any) -> None:
+        log.info("between")
+        await asgi_inner(scope, receive, send)
+
+    wsgi(app)
+    asyncio.run(asgi(asgi_app))
+    assert [messages(payload) for payload in payloads(production)] == [["between", "answered"]] * 2
 
 
 def test_a_path_of_wsgi_is_text(production: Recorder) -> None:
@@ -213,19 +221,18 @@ def test_a_request_that_is_gathered_by_hand_is_given_back() -> None:
     assert get_current_buffer() is None and flush_buffer() is None
 
 
+def test_a_log_that_is_too_large_keeps_its_logger_and_its_exception() -> None:
+    long = "x" * (2 << 20)
+    for message, metadata, exception in [(long, {}, None), ("m", {"text": long}, {"traceback": "t"})]:
+        event = LogEvent(datetime.datetime.now(), "error", message, "l", metadata, {"traceback": "t"})
+        shown = json.loads(str(_payloads.written(event)))
+        assert (shown["level"], shown["loggerName"], shown["message"][:1]) == ("error", "l", message[:1])
+        assert shown.get("exception") == exception
+
+
 def test_a_slice_has_room_in_a_body() -> None:
     head = _payloads.head("c" * 128, "s", "e", 1.5, {"method": "GET", "path": "\x00" * 100_000, "statusCode": 200})
     large = _payloads.written(LogEvent(datetime.datetime.now(), "info", "m", "l", {"text": "\x00" * 10_000_000}))
     (payload,) = _payloads.slices(head, [large])
     body = len(large) + len(json.dumps({**payload, "logs": []}))
     assert body < _payloads.BODY_BYTES_MAX
-
-
-def test_its_modules_are_written_for_python_3_9() -> None:
-    files = sorted(Path(logiscout.__path__[0]).rglob("*.py"))
-    assert len(files) > 20
-    for file in files:
-        source = file.read_text(encoding="utf-8")
-        ast.parse(source, feature_version=(3, 9))
-        # `X | None` in an annotation is an error there, if it is evaluated.
-        assert "from __future__ import annotations\n" in source, file

@@ -350,15 +350,13 @@ def test_raw_logs_are_sent_again_under_the_same_key(make: Callable[..., Timberlo
     assert len(server.requests) == 3
 
 
-@pytest.mark.parametrize(("asked", "least_s"), [(0.3, 0.3), (60, 0.5), pytest.param(10**400, 0.0, id="huge")])
-def test_raw_logs_wait_as_long_as_the_answer_asks(
-    make: Callable[..., TimberlogsClient], server: Server, asked: object, least_s: float
+@pytest.mark.parametrize("asked", [0.01, 86_400, "soon", pytest.param(10**400, id="huge")])
+def test_raw_logs_are_sent_again_whatever_wait_the_answer_asks_for(
+    make: Callable[..., TimberlogsClient], server: Server, asked: object
 ) -> None:
     server.answers = [(429, {"retryAfter": asked})]
-    begun = time.monotonic()
-    make(max_delay_ms=500).ingest_raw("x", "json")
+    make(max_delay_ms=50).ingest_raw("x", "json")
     assert len(server.requests) == 2
-    assert least_s <= time.monotonic() - begun < 10
 
 
 def test_there_is_always_one_attempt(make: Callable[..., TimberlogsClient], server: Server) -> None:

@@ -19,34 +19,35 @@ import pytest
 import millpond
 from conftest import Program
 from millpond._config import SHIPPER_OPTIONS, ShipperOptions, shipper_settings_from
-from peer import HOUR_S, Answer, Made, Peer
+from recording import Answer, Recorder
 from running import PATIENCE_S, needs_fork
+from shipping import HOUR_S, Made
 
 BUSY = Answer(503, "busy")
 
 
-def test_a_batch_is_an_array_under_the_headers_of_the_shipper(peer: Peer, made: Made) -> None:
+def test_a_batch_is_an_array_under_the_headers_of_the_shipper(peer: Recorder, made: Made) -> None:
     shipper = made(headers={"X-Api-Key": "k", "User-Agent": "mine"})
     entry = {"a": [1, None, True], "b": "é"}
     assert shipper.ship(entry)
     entry["a"] = "changed later"
     assert shipper.ship("text")
     assert shipper.flush(PATIENCE_S)
-    (asked,) = peer.asked
+    (asked,) = peer.requests
     assert asked.json == [{"a": [1, None, True], "b": "é"}, "text"]
-    assert (asked.method, asked.path) == ("POST", "/in?a=b")
+    assert (asked.method, asked.path, asked.query) == ("POST", "/in", {"a": ["b"]})
     assert (asked.headers["x-api-key"], asked.headers["user-agent"]) == ("k", "mine")
     assert asked.headers["content-type"] == "application/json"
     assert asked.headers["idempotency-key"]
     assert "content-encoding" not in asked.headers
 
 
-def test_what_stands_around_the_entries_and_the_content_type_can_be_others(peer: Peer, made: Made) -> None:
+def test_what_stands_around_the_entries_and_the_content_type_can_be_others(peer: Recorder, made: Made) -> None:
     shipper = made(prefix='{"logs":[', suffix="]}", headers={"content-type": "application/x-logs"})
     shipper.ship(1)
     assert shipper.flush(PATIENCE_S)
-    assert peer.asked[0].body == b'{"logs":[1]}'
-    assert peer.asked[0].headers["content-type"] == "application/x-logs"
+    assert peer.requests[0].body == b'{"logs":[1]}'
+    assert peer.requests[0].headers["content-type"] == "application/x-logs"
 
 
 class _Colour(enum.Enum):
@@ -58,7 +59,7 @@ class _Broken:
         raise RuntimeError("no")
 
 
-def test_odd_values_are_what_they_are_everywhere_and_nothing_raises(peer: Peer, made: Made) -> None:
+def test_odd_values_are_what_they_are_everywhere_and_nothing_raises(peer: Recorder, made: Made) -> None:
     shipper = made()
     cycle: list[Any] = []
     cycle.append(cycle)
@@ -93,16 +94,16 @@ class _Shipping:
         return "me"
 
 
-def test_a_value_that_ships_while_it_is_written_comes_to_an_end(peer: Peer, made: Made) -> None:
+def test_a_value_that_ships_while_it_is_written_comes_to_an_end(peer: Recorder, made: Made) -> None:
     shipper = made()
     assert shipper.ship(_Shipping(shipper))
     assert shipper.flush(PATIENCE_S)
     assert peer.taken[-1] == "me"
 
 
-def test_an_entry_that_is_not_understood_costs_no_other_one(peer: Peer, made: Made) -> None:
+def test_an_entry_that_is_not_understood_costs_no_other_one(peer: Recorder, made: Made) -> None:
     failures: list[millpond.Failure] = []
-    peer.always = lambda asked: Answer(400, "bad entry") if b'"bad"' in asked.body else Answer()
+    peer.always("*", lambda asked: Answer(400, "bad entry") if b'"bad"' in asked.body else Answer())
     shipper = made(on_failure=failures.append)
     for entry in [*range(9), "bad", *range(10, 20)]:
         shipper.ship(entry)
@@ -114,8 +115,8 @@ def test_an_entry_that_is_not_understood_costs_no_other_one(peer: Peer, made: Ma
     assert shipper.metrics()["dropped"]["rejected"] == 1
 
 
-def test_a_batch_that_is_too_large_is_halved(peer: Peer, made: Made) -> None:
-    peer.always = lambda asked: Answer(413) if len(asked.json) > 3 else Answer()
+def test_a_batch_that_is_too_large_is_halved(peer: Recorder, made: Made) -> None:
+    peer.always("*", lambda asked: Answer(413) if len(asked.json) > 3 else Answer())
     shipper = made()
     for number in range(10):
         shipper.ship(number)
@@ -123,9 +124,9 @@ def test_a_batch_that_is_too_large_is_halved(peer: Peer, made: Made) -> None:
     assert peer.taken == list(range(10))
 
 
-def test_what_a_success_lists_as_rejected_is_counted_and_told(peer: Peer, made: Made) -> None:
+def test_what_a_success_lists_as_rejected_is_counted_and_told(peer: Recorder, made: Made) -> None:
     failures: list[millpond.Failure] = []
-    peer.script = [Answer(200, '{"received": 1, "rejected": [{"index": 1, "reason": "x"}]}')]
+    peer.answer("*", Answer(200, '{"received": 1, "rejected": [{"index": 1, "reason": "x"}]}'))
     shipper = made(on_failure=failures.append)
     shipper.ship(1)
     shipper.ship(2)
@@ -137,37 +138,41 @@ def test_what_a_success_lists_as_rejected_is_counted_and_told(peer: Peer, made: 
     ]
 
 
-def test_a_server_in_trouble_is_asked_again_under_the_same_key(peer: Peer, made: Made) -> None:
+def test_a_server_in_trouble_is_asked_again_under_the_same_key(peer: Recorder, made: Made) -> None:
     failures: list[millpond.Failure] = []
-    peer.script = [BUSY, Answer(None), Answer(429, '{"retryAfter": 0.01}'), Answer(408, "", {"retry-after": "0"})]
+    peer.answer(
+        "*", BUSY, Answer(is_lost=True), Answer(429, '{"retryAfter": 0.01}'), Answer(408, "", {"retry-after": "0"})
+    )
     shipper = made(on_failure=failures.append)
     shipper.ship({"a": 1})
     assert shipper.flush(PATIENCE_S)
     assert peer.taken == [{"a": 1}]
-    assert len({asked.headers["idempotency-key"] for asked in peer.asked}) == 1
+    assert len({asked.headers["idempotency-key"] for asked in peer.requests}) == 1
     assert [(f.status, f.body, f.attempt, f.dropped) for f in failures] == [
         (503, "busy", 1, False),
         (None, "", 2, False),
         (429, '{"retryAfter": 0.01}', 3, False),
         (408, "", 4, False),
     ]
-    assert failures[1].message.startswith(f"can't reach {peer.url}/in?a=b: ")
+    assert failures[1].message.startswith(f"can't reach {peer.address}/in?a=b: ")
     metrics = shipper.metrics()
     assert (metrics["errors"], metrics["retries"], metrics["breaker"]) == (4, 4, "closed")
 
 
-def test_a_flush_that_ends_before_the_server_wants_to_be_asked_again_ends_at_once(peer: Peer, made: Made) -> None:
-    peer.script = [Answer(429, "", {"retry-after": "110"})]
+def test_a_flush_that_ends_before_the_server_wants_to_be_asked_again_ends_at_once(peer: Recorder, made: Made) -> None:
+    peer.answer("*", Answer(429, "", {"retry-after": "110"}))
     shipper = made()
     shipper.ship(1)
     assert not shipper.flush(100)
     assert not shipper.flush(100)
-    assert len(peer.asked) == 1
+    assert len(peer.requests) == 1
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 307])
-def test_what_is_refused_is_kept_and_a_flush_tries_it_and_says_so_at_once(peer: Peer, made: Made, status: int) -> None:
-    peer.script = [Answer(status), Answer(status)]
+def test_what_is_refused_is_kept_and_a_flush_tries_it_and_says_so_at_once(
+    peer: Recorder, made: Made, status: int
+) -> None:
+    peer.answer("*", Answer(status), Answer(status))
     failures: list[millpond.Failure] = []
     shipper = made(retry_delay_s=HOUR_S, retry_delay_s_max=HOUR_S, on_failure=failures.append)
     shipper.ship(1)
@@ -178,8 +183,8 @@ def test_what_is_refused_is_kept_and_a_flush_tries_it_and_says_so_at_once(peer: 
     assert [(f.status, f.attempt, f.dropped) for f in failures] == [(status, 1, False), (status, 2, False)]
 
 
-def test_what_is_refused_is_dropped_if_told_so(peer: Peer, made: Made) -> None:
-    peer.script = [Answer(401)]
+def test_what_is_refused_is_dropped_if_told_so(peer: Recorder, made: Made) -> None:
+    peer.answer("*", Answer(401))
     failures: list[millpond.Failure] = []
     shipper = made(refused="drop", on_failure=failures.append)
     shipper.ship(1)
@@ -191,8 +196,8 @@ def test_what_is_refused_is_dropped_if_told_so(peer: Peer, made: Made) -> None:
     assert peer.taken == [2]
 
 
-def test_a_flush_ends_with_the_last_attempt_of_a_batch(peer: Peer, made: Made) -> None:
-    peer.script = [BUSY, BUSY]
+def test_a_flush_ends_with_the_last_attempt_of_a_batch(peer: Recorder, made: Made) -> None:
+    peer.answer("*", BUSY, BUSY)
     failures: list[millpond.Failure] = []
     shipper = made(attempts_max=2, on_failure=failures.append)
     shipper.ship(1)
@@ -203,20 +208,20 @@ def test_a_flush_ends_with_the_last_attempt_of_a_batch(peer: Peer, made: Made) -
     assert shipper.flush(PATIENCE_S), "nothing is left"
 
 
-def test_a_flush_ends_when_an_attempt_has_failed_and_the_breaker_is_open(peer: Peer, made: Made) -> None:
-    peer.always = lambda _asked: BUSY
+def test_a_flush_ends_when_an_attempt_has_failed_and_the_breaker_is_open(peer: Recorder, made: Made) -> None:
+    peer.always("*", lambda _asked: BUSY)
     shipper = made(breaker_failures=3, breaker_reset_s=HOUR_S)
     shipper.ship(1)
     for attempts in (3, 4):
         assert not shipper.flush(HOUR_S)
-        assert len(peer.asked) == attempts
+        assert len(peer.requests) == attempts
         assert shipper.metrics()["breaker"] == "open"
 
 
 def test_the_callback_may_ship_and_flush_and_what_it_raises_is_said_once(
-    peer: Peer, made: Made, capfd: pytest.CaptureFixture[str]
+    peer: Recorder, made: Made, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    peer.script = [BUSY, BUSY, BUSY]
+    peer.answer("*", BUSY, BUSY, BUSY)
     seen: list[tuple[bool, bool]] = []
 
     def fail(failure: millpond.Failure) -> None:
@@ -232,13 +237,13 @@ def test_the_callback_may_ship_and_flush_and_what_it_raises_is_said_once(
     assert shipper.flush(PATIENCE_S)
     assert seen[:2] == [(True, False), (True, False)]
     assert len(seen) > 100
-    assert peer.wait_for(1)[0] == "x"
+    assert peer.wait_for_entries(1)[0] == "x"
     assert capfd.readouterr().err.count("on_failure raised") == 1
 
 
-def test_a_callback_does_not_make_attempts_come_faster(peer: Peer, made: Made) -> None:
+def test_a_callback_does_not_make_attempts_come_faster(peer: Recorder, made: Made) -> None:
     """A flush from the application ends the pause before the next attempt; one from the callback must not."""
-    peer.always = lambda _asked: BUSY
+    peer.always("*", lambda _asked: BUSY)
     told = threading.Event()
 
     def fail(_failure: millpond.Failure) -> None:
@@ -250,13 +255,13 @@ def test_a_callback_does_not_make_attempts_come_faster(peer: Peer, made: Made) -
     shipper.ship(1)
     assert not shipper.flush(HOUR_S)
     assert told.wait(PATIENCE_S)
-    assert len(peer.asked) == 1
+    assert len(peer.requests) == 1
 
 
-def test_a_closed_shipper_takes_nothing_and_lets_go_of_its_callback(peer: Peer, made: Made) -> None:
+def test_a_closed_shipper_takes_nothing_and_lets_go_of_its_callback(peer: Recorder, made: Made) -> None:
     class Holder:
         def __init__(self) -> None:
-            self.shipper = millpond.Shipper(peer.url, on_failure=self.fail)
+            self.shipper = millpond.Shipper(peer.address, on_failure=self.fail)
 
         def fail(self, _failure: millpond.Failure) -> None:
             """It holds the shipper, which holds it."""
@@ -276,8 +281,8 @@ def test_a_closed_shipper_takes_nothing_and_lets_go_of_its_callback(peer: Peer, 
     assert held() is None
 
 
-def test_a_block_ends_with_the_delivery_and_a_full_queue_takes_no_more(peer: Peer) -> None:
-    with millpond.Shipper(peer.url, queue_records_max=2, batch_age_s=HOUR_S) as shipper:
+def test_a_block_ends_with_the_delivery_and_a_full_queue_takes_no_more(peer: Recorder) -> None:
+    with millpond.Shipper(peer.address, queue_records_max=2, batch_age_s=HOUR_S) as shipper:
         assert [shipper.ship(number) for number in range(3)] == [True, True, False]
         assert shipper.metrics()["dropped"]["overflow"] == 1
         shipper.reset_metrics()
@@ -285,15 +290,15 @@ def test_a_block_ends_with_the_delivery_and_a_full_queue_takes_no_more(peer: Pee
     assert peer.taken == [0, 1]
 
 
-def test_a_silent_shipper_sends_nothing(peer: Peer, made: Made) -> None:
+def test_a_silent_shipper_sends_nothing(peer: Recorder, made: Made) -> None:
     shipper = made(mode="silent")
     assert shipper.ship(1)
     assert shipper.flush(0)
     assert shipper.close(0)
-    assert (peer.asked, shipper.metrics()["filtered"]) == ([], 1)
+    assert (peer.requests, shipper.metrics()["filtered"]) == ([], 1)
 
 
-def test_three_threads_at_once_lose_and_repeat_nothing(peer: Peer, made: Made) -> None:
+def test_three_threads_at_once_lose_and_repeat_nothing(peer: Recorder, made: Made) -> None:
     shipper = made(batch_records_max=50, batch_age_s=0.01)
 
     def work(name: str) -> None:
@@ -310,7 +315,7 @@ def test_three_threads_at_once_lose_and_repeat_nothing(peer: Peer, made: Made) -
         assert [number for other, number in peer.taken if other == name] == list(range(500))
 
 
-def test_asyncio_flushes_and_closes(peer: Peer, made: Made) -> None:
+def test_asyncio_flushes_and_closes(peer: Recorder, made: Made) -> None:
     async def main() -> None:
         shipper = made()
         shipper.ship(1)
@@ -326,13 +331,13 @@ def test_asyncio_flushes_and_closes(peer: Peer, made: Made) -> None:
 # Processes.
 
 
-def test_the_end_of_the_program_delivers_what_was_shipped(peer: Peer, program: Program) -> None:
-    program.run("import millpond, os; millpond.Shipper(os.environ['URL']).ship({'a': 1})", URL=peer.url)
+def test_the_end_of_the_program_delivers_what_was_shipped(peer: Recorder, program: Program) -> None:
+    program.run("import millpond, os; millpond.Shipper(os.environ['URL']).ship({'a': 1})", URL=peer.address)
     assert peer.taken == [{"a": 1}]
 
 
-def test_a_program_ends_in_peace_while_its_callback_is_called(peer: Peer, program: Program) -> None:
-    peer.always = lambda _asked: BUSY
+def test_a_program_ends_in_peace_while_its_callback_is_called(peer: Recorder, program: Program) -> None:
+    peer.always("*", lambda _asked: BUSY)
     done = program.run(
         """
         import millpond, os
@@ -343,15 +348,15 @@ def test_a_program_ends_in_peace_while_its_callback_is_called(peer: Peer, progra
         shipper.ship(1)
         shipper.flush(0.1)
         """,
-        URL=peer.url,
+        URL=peer.address,
     )
     assert "1 records could not be delivered before the end of the program" in done.stderr
     assert "Traceback" not in done.stderr
-    assert len(peer.asked) > 1
+    assert len(peer.requests) > 1
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGTERM here")
-def test_sigterm_delivers_what_was_shipped(peer: Peer, program: Program) -> None:
+def test_sigterm_delivers_what_was_shipped(peer: Recorder, program: Program) -> None:
     done = program.run(
         """
         import millpond, os, signal
@@ -359,14 +364,14 @@ def test_sigterm_delivers_what_was_shipped(peer: Peer, program: Program) -> None
         os.kill(os.getpid(), signal.SIGTERM)
         signal.pause()
         """,
-        URL=peer.url,
+        URL=peer.address,
         check=False,
     )
     assert (done.returncode, peer.taken) == (-15, ["shipped"])
 
 
 @needs_fork
-def test_a_forked_child_delivers_its_own_and_leaves_that_of_its_parent(peer: Peer, program: Program) -> None:
+def test_a_forked_child_delivers_its_own_and_leaves_that_of_its_parent(peer: Recorder, program: Program) -> None:
     program.run(
         """
         import millpond, multiprocessing, os, sys
@@ -388,28 +393,30 @@ def test_a_forked_child_delivers_its_own_and_leaves_that_of_its_parent(peer: Pee
         process.join()
         assert process.exitcode == 0
         """,
-        URL=peer.url,
+        URL=peer.address,
     )
     assert sorted(peer.taken) == ["of a fork", "of a process", "of the parent"]
 
 
 def test_what_a_process_leaves_in_the_spool_the_next_one_delivers_as_it_was(
-    peer: Peer, program: Program, tmp_path: Path
+    peer: Recorder, program: Program, tmp_path: Path
 ) -> None:
-    peer.always = lambda _asked: BUSY
+    peer.always("*", lambda _asked: BUSY)
     code = """
         import millpond, os
         shipper = millpond.Shipper(os.environ["URL"], spool_dir=os.environ["SPOOL"], shutdown_timeout_s=0.1)
     """
     spool = str(tmp_path / "spool")
-    program.run(code + "    shipper.ship({'n': 1}); shipper.ship({'n': 2})", URL=peer.url, SPOOL=spool)
+    program.run(code + "    shipper.ship({'n': 1}); shipper.ship({'n': 2})", URL=peer.address, SPOOL=spool)
     assert peer.taken == []
-    peer.always = lambda _asked: Answer()
+    peer.always("*", lambda _asked: Answer())
     # A client with the same directory has nothing to do with it.
     millpond.Client(endpoint=program.server.url, spool_dir=spool).close(PATIENCE_S)
     assert program.server.records == []
-    program.run(code + "    shipper.flush(30); shipper.ship({'n': 3}); shipper.flush(30)", URL=peer.url, SPOOL=spool)
-    assert peer.wait_for(3) == [{"n": 1}, {"n": 2}, {"n": 3}]
+    program.run(
+        code + "    shipper.flush(30); shipper.ship({'n': 3}); shipper.flush(30)", URL=peer.address, SPOOL=spool
+    )
+    assert peer.wait_for_entries(3) == [{"n": 1}, {"n": 2}, {"n": 3}]
 
 
 # Options.

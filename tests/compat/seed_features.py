@@ -35,6 +35,7 @@ FEATURES: dict[str, list[str]] = {
         "Starlette middleware",
         "Health checks are skipped",
         "Type hints",
+        "Python 3.8",
         "`ClientOptions`",
         "`debug` option",
         "`debug`, `info`, `warn`, `error`, `critical`",
@@ -83,6 +84,7 @@ FEATURES: dict[str, list[str]] = {
         "Context manager",
         "Async context manager",
         "Configuration",
+        "Python 3.8",
     ],
     "logiscout": [
         "Structured by default",
@@ -98,6 +100,7 @@ FEATURES: dict[str, list[str]] = {
         "`PROD` mode",
         "Confidential logs (`send=False`)",
         "Thread-safe",
+        "Service name and environment",
         "Flush at the end of the program",
         "`init`",
         "`get_logger`",
@@ -106,6 +109,7 @@ FEATURES: dict[str, list[str]] = {
         "`bind`",
         "Console logger without `init`",
         "structlog underneath",
+        "Python 3.9",
     ],
     "streamlogia": [
         "`LogIngestorClient`",

@@ -38,11 +38,17 @@ def test_times_ids_and_durations_are_the_same_whatever_they_are() -> None:
             "id": "7f1f8f68-6a0c-4f0e-9a0b-0b6a3a0b1c2d",
             "message": "GET / (8ms)",
         },
-        {"at": "2026-02-01T12:00:00Z", "id": "00000000-6a0c-4f0e-9a0b-0b6a3a0b1c2d", "message": "GET / (17ms)"},
+        {"at": "2026-02-01T12:00:00.7+00:00", "id": "00000000-6a0c-4f0e-9a0b-0b6a3a0b1c2d", "message": "GET / (17ms)"},
     ]
     one, other = (comparable(SHAPE, [sent("/v1/flows", {**body, "duration_ms": n})]) for n, body in enumerate(bodies))
     assert one["requests"][0]["body"]["message"] == "GET / (<number>ms)"
     assert differences(one, other) == []
+
+
+@pytest.mark.parametrize("other", ["2026-01-31 12:00:00.5Z", "2026-01-31T12:00:00.51Z", "2026-01-31T12:00:00.5+00:00"])
+def test_a_time_that_is_spelled_otherwise_is_a_difference(other: str) -> None:
+    one, two = (comparable(SHAPE, [sent("/v1/flows", {"at": at})]) for at in ("2020-12-31T00:00:00.1Z", other))
+    assert [found.path for found in differences(one, two)] == ["requests.0.body.at"]
 
 
 def test_a_duration_of_another_type_is_a_difference() -> None:
@@ -72,6 +78,11 @@ def test_a_difference_that_no_row_allows_fails() -> None:
 
 def test_a_difference_that_a_row_allows_passes() -> None:
     judge(SHAPE, [Difference("entries.0.a", 1, 2)], [Allowed("retries", "entries.*.a")])
+
+
+def test_a_difference_that_a_row_allows_does_not_allow_others_inside_of_it() -> None:
+    with pytest.raises(AssertionError, match="differences that no row allows"):
+        judge(SHAPE, [Difference("entries.0.a", 1, 2)], [Allowed("retries", "entries.*")])
 
 
 def test_an_allowed_difference_that_no_longer_occurs_fails() -> None:

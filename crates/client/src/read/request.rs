@@ -70,8 +70,8 @@ impl Request {
     }
 
     /// How often it is tried where there is no answer, or one that asks for another try (408, 425, 429, 5xx), with the
-    /// waits of the shipper's batches between; once unless told otherwise. What comes of the last attempt counts. Each has
-    /// the same `Idempotency-Key`, so that a Millpond server does what is asked once.
+    /// waits of the shipper's batches between, none of which is longer than their bound, whatever the answer asks for; once
+    /// unless told otherwise. What comes of the last attempt counts. Each has the same `Idempotency-Key`, so that a Millpond server does what is asked once.
     pub fn attempts_max(mut self, attempts: u32) -> Self {
         self.attempts_max = attempts.max(1);
         self
@@ -108,7 +108,9 @@ impl Request {
                 return answered;
             };
             attempts += 1;
-            if !stopper.pause(backoff.next(random::u64() as u32, after)) {
+            // Whoever waits for the answer waits no longer than for any other.
+            let delay = backoff.next(random::u64() as u32, after).min(delivery.retry_delay_max);
+            if !stopper.pause(delay) {
                 return answered;
             }
         }

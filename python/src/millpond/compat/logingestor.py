@@ -17,6 +17,8 @@ class LogIngestorClient(streamlogia.LogIngestorClient):
     """Sends entries to one project. The server is the one that ``install`` or ``MILLPOND_ENDPOINT`` name, otherwise
     Streamlogia's."""
 
+    _package = "logingestor"
+
     def __init__(
         self,
         api_key: str,

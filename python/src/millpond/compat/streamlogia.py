@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from millpond import Shipper
 from millpond._native import Written
 from millpond.compat._address import address
+from millpond.compat._text import text_of
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -71,6 +72,9 @@ class LogIngestorClient:
     :raises OSError: ``ca_file`` can't be read.
     """
 
+    #: Who says on stderr that a request failed.
+    _package = "streamlogia"
+
     def __init__(
         self,
         api_key: str | None = None,
@@ -119,7 +123,7 @@ class LogIngestorClient:
             Shipper,
             self._url,
             headers={"Authorization": f"Bearer {api_key}"},
-            on_failure=Reporter(self._url, on_error),
+            on_failure=Reporter(self._package, self._url, on_error),
             request_timeout_s=_REQUEST_TIMEOUT_S,
             # Who flushes waits for one attempt, as with the original. The others are made later.
             breaker_failures=1,
@@ -200,14 +204,15 @@ class LogIngestorClient:
         self, level: str, message: object, meta: object, tags: object, shown: dict[str, Any] | None = None
     ) -> None:
         """``shown`` is what the console has of ``meta``."""
-        text = message if isinstance(message, str) else _text(message)
+        text = message if isinstance(message, str) else text_of(message)
         fields = {} if meta is None else meta if isinstance(meta, Mapping) else {"value": meta}
+        # What a server insists on goes first: an entry that is too large is cut from its end.
         entry = {
             "projectId": self._project_id,
             "level": level,
-            "message": text,
             "source": self._source,
             "timestamp": datetime.now(timezone.utc).isoformat(),
+            "message": text,
             "tags": _labels(tags),
             "meta": fields,
         }
@@ -229,18 +234,14 @@ def _variable(name: str, argument: str) -> str:
     return value
 
 
-def _text(message: object) -> str:
-    try:
-        return str(message)
-    except Exception:
-        return f"<{type(message).__name__}>"
-
-
 def _labels(tags: object) -> list[str]:
     if tags is None:
         return []
-    labels = tags if isinstance(tags, Iterable) and not isinstance(tags, str) else [tags]
-    return [label if isinstance(label, str) else _text(label) for label in labels]
+    try:
+        labels = list(tags) if isinstance(tags, Iterable) and not isinstance(tags, str) else [tags]
+    except Exception:
+        return []
+    return [label if isinstance(label, str) else text_of(label) for label in labels]
 
 
 def _print(level: str, message: str, meta: object) -> None:
@@ -292,7 +293,7 @@ def init(
     root.addHandler(RootHandler(client))
     for logger in map(logging.getLogger, _CHATTER):
         if logger.level == logging.NOTSET:
-            logger.setLevel(max(log_level, logging.INFO))
+            logger.setLevel(max(root.level, logging.INFO))
     if app is not None and app not in _watched:
         _watch(client, app)
     return client

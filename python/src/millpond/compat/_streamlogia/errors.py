@@ -7,6 +7,7 @@ import sys
 import urllib.error
 from collections.abc import Callable, Mapping
 from email.message import Message
+from functools import partial
 from http.client import responses
 
 from millpond import Failure
@@ -24,9 +25,9 @@ def http_error(url: str, status: int, body: str, headers: Mapping[str, str]) -> 
 class Reporter:
     """Tells ``on_error`` of each request that failed. It knows no client, which would never end for it."""
 
-    def __init__(self, url: str, on_error: Callable[[Exception], None] | None) -> None:
+    def __init__(self, package: str, url: str, on_error: Callable[[Exception], None] | None) -> None:
         self._url = url
-        self._on_error = on_error or _complain
+        self._on_error = on_error or partial(_complain, package)
 
     def __call__(self, failure: Failure) -> None:
         error: Exception
@@ -37,8 +38,8 @@ class Reporter:
         self._on_error(error)
 
 
-def _complain(error: Exception) -> None:
+def _complain(package: str, error: Exception) -> None:
     try:
-        print(f"[streamlogia] {error}", file=sys.stderr, flush=True)
+        print(f"[{package}] {error}", file=sys.stderr, flush=True)
     except (AttributeError, OSError, ValueError):
         pass  # There is no stderr, or it is closed.

@@ -12,6 +12,7 @@ import sys
 from typing import Any
 
 from millpond._log import _one_line
+from millpond.compat._text import text_of
 from millpond.compat.logiscout_logger import _times
 from millpond.compat.logiscout_logger.events import LogEvent
 from millpond.compat.logiscout_logger.levels import LEVEL_WEIGHTS, LogLevel
@@ -64,7 +65,4 @@ def line(log: LogEvent, *, has_colours: bool) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, str):
         return repr(value) if not value.isprintable() or set(value) & set(" =\"'") else value
-    try:
-        return _one_line(repr(value))
-    except Exception:
-        return f"<unprintable {type(value).__name__}>"
+    return _one_line(text_of(value, repr))

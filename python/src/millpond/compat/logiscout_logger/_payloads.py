@@ -57,16 +57,16 @@ def single_head(correlation_id: object = None) -> dict[str, Any]:
 
 
 def written(event: LogEvent) -> Written:
-    """The log as it is now, whatever happens to its values."""
+    """The log as it is now, whatever happens to its values. One that is too large is cut from its end."""
     time = event.timestamp
     return Written(
         {
             "timestamp": _times.with_offset(time) if isinstance(time, datetime) else time,
             "level": event.level,
-            "message": event.message,
             "loggerName": event.loggerName,
-            "metadata": event.metadata,
+            "message": event.message,
             "exception": event.exception,
+            "metadata": event.metadata,
         },
         LOG_BYTES_MAX,
     )

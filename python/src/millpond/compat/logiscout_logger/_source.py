@@ -7,6 +7,7 @@ import traceback
 from typing import Any
 
 from millpond import _event
+from millpond.compat._text import text_of
 from millpond.compat.logiscout_logger import _console, _setup, _structlog, _times
 from millpond.compat.logiscout_logger._delivery import deliver
 from millpond.compat.logiscout_logger.buffer.requestBuffer import _request_buffer
@@ -62,7 +63,7 @@ class Source:
             stack = metadata.pop("stack_info", None)
             if stack:
                 metadata["stack"] = stack if isinstance(stack, str) else _event._stack()
-            text = _text(event)
+            text = event if isinstance(event, str) else text_of(event)
             log = LogEvent(_times.now(), level, text, self._name, metadata, {"traceback": trace} if trace else None)
             if send and self._is_sent:
                 deliver(log, metadata.get("correlation_id", correlation_id))
@@ -71,21 +72,12 @@ class Source:
             pass  # A log call is not to break what it tells of.
 
 
-def _text(event: object) -> str:
-    if isinstance(event, str):
-        return event
-    try:
-        return str(event)
-    except Exception:
-        return f"<unprintable {type(event).__name__}>"
-
-
 def _traceback(metadata: dict[str, Any]) -> str | None:
     """Takes the exception out of the fields, however it was given."""
     given = metadata.pop("exception", None)
     exc_info = metadata.pop("exc_info", None)
     if given is not None and not isinstance(given, BaseException):
-        return _text(given)
+        return given if isinstance(given, str) else text_of(given)
     error: object = given if exc_info is None else exc_info
     if isinstance(error, tuple) and len(error) == 3:
         error = error[1]

@@ -20,6 +20,8 @@ from pathlib import PurePath
 from typing import Any, Union
 from uuid import UUID
 
+from millpond.compat._text import text_of
+
 JsonDict = dict[str, "JsonValue"]
 JsonValue = Union[int, float, str, bool, None, list["JsonValue"], tuple["JsonValue", ...], "JsonDict"]
 EncoderFunction = Callable[[Any, "set[int]"], JsonValue]
@@ -34,10 +36,7 @@ _TOO_DEEP = "<nested too deep>"
 
 def safe_repr(obj: Any) -> str:
     """``repr()``, whatever comes of it."""
-    try:
-        return repr(obj)
-    except Exception:
-        return f"<unprintable {type(obj).__name__}>"
+    return text_of(obj, repr)
 
 
 def is_attrs(cls: type) -> bool:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import traceback
 from typing import Any
 
+from millpond.compat._text import text_of
+
 #: Causes of causes; LogTide's server reads no more.
 _CAUSES_MAX = 10
 #: Frames of one exception; LogTide's server reads no more. Those of the middle are left out.
@@ -27,18 +29,11 @@ def serialize_exception(exc: BaseException) -> dict[str, Any]:
 def _described(exc: BaseException) -> dict[str, Any]:
     return {
         "type": type(exc).__name__,
-        "message": _message(exc),
+        "message": text_of(exc),
         "language": "python",
         "stacktrace": _frames(exc),
         "raw": _raw(exc),
     }
-
-
-def _message(exc: BaseException) -> str:
-    try:
-        return str(exc)
-    except Exception:
-        return f"<unprintable {type(exc).__name__}>"
 
 
 def _frames(exc: BaseException) -> list[dict[str, Any]]:
@@ -54,4 +49,4 @@ def _raw(exc: BaseException) -> str:
     try:
         return "".join(traceback.format_exception(type(exc), exc, exc.__traceback__))
     except Exception:
-        return f"{type(exc).__name__}: {_message(exc)}\n"
+        return f"{type(exc).__name__}: {text_of(exc)}\n"

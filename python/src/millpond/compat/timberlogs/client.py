@@ -13,6 +13,7 @@ from typing import Any
 
 from millpond._exit import say
 from millpond.compat import _address
+from millpond.compat._text import text_of
 from millpond.compat.timberlogs._delivery import Delivery
 from millpond.compat.timberlogs._raw import RawRequest, create_flow
 from millpond.compat.timberlogs._retry import Retry
@@ -342,17 +343,10 @@ def _error_entry(message: str, error_or_data: object, options: LogOptions | None
         data: Any = error_or_data  # Whatever it is: the annotation is for those who check it.
         return _entry("error", message, data, options)
     name = type(error_or_data).__name__
-    entry = _entry("error", message, {"message": _said_by(error_or_data)}, options)
+    entry = _entry("error", message, {"message": text_of(error_or_data)}, options)
     entry.error_name = name[:_ERROR_NAME_CHARS_MAX]
     entry.error_stack = _stack_of(error_or_data)
     return entry
-
-
-def _said_by(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:
-        return f"<unprintable {type(error).__name__}>"
 
 
 def _stack_of(error: BaseException) -> str:

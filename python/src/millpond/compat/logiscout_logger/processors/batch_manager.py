@@ -21,7 +21,7 @@ class BatchManager:
     :param max_wait_seconds: how long one waits for that at most.
     """
 
-    def __init__(self, transport: Any, max_logs: int = 200, max_wait_seconds: float = 30.0) -> None:
+    def __init__(self, transport: Any, max_logs: int = _payloads.LOGS_MAX, max_wait_seconds: float = 30.0) -> None:
         self._transport: Transport = transport
         self._logs_max = max_logs
         if isinstance(transport, HTTPTransport):
