@@ -35,6 +35,9 @@ const LOGTIDE_PARAMETERS: [&str; 9] = [
 const SHARED_PARAMETERS: [&str; 10] =
     ["service", "level", "q", "from", "to", "limit", "offset", "cursor", "interval", "token"];
 
+/// What its SDKs send with every search.
+const PAGE: [&str; 2] = ["limit", "offset"];
+
 /// Gives a request for LogTide's routes the address that only they have.
 pub(crate) fn told_apart<B>(mut request: Request<B>) -> Request<B> {
     if is_logtides(&request)
@@ -63,12 +66,15 @@ fn is_logtides<B>(request: &Request<B>) -> bool {
     });
     let query = request.uri().query().unwrap_or_default();
     let parameters: Vec<(String, String)> = serde_html_form::from_str(query).unwrap_or_default();
-    let mut names = parameters.iter().map(|(name, _)| name.as_str());
-    match declares_json {
-        true => names
-            .all(|name| LOGTIDE_PARAMETERS.contains(&name) || SHARED_PARAMETERS.contains(&name)),
-        false => names.any(|name| LOGTIDE_PARAMETERS.contains(&name)),
+    let names: Vec<&str> = parameters.iter().map(|(name, _)| name.as_str()).collect();
+    let only_logtide_has = |name: &&str| LOGTIDE_PARAMETERS.contains(name);
+    if !declares_json {
+        return names.iter().any(only_logtide_has);
     }
+    let may_be = |name: &&str| only_logtide_has(name) || SHARED_PARAMETERS.contains(name);
+    let is_search = below == Some("");
+    let has_page = PAGE.iter().all(|name| names.contains(name));
+    names.iter().all(may_be) && (!is_search || has_page || names.iter().any(only_logtide_has))
 }
 
 #[cfg(test)]
@@ -86,7 +92,10 @@ mod tests {
     #[test]
     fn what_only_logtide_sends_leads_to_logtides_routes() {
         let json = Some("application/json");
-        assert_eq!(routed("GET", "/api/v1/logs?limit=5", json), "/logtide/api/v1/logs?limit=5");
+        assert_eq!(
+            routed("GET", "/api/v1/logs?limit=5&offset=0", json),
+            "/logtide/api/v1/logs?limit=5&offset=0"
+        );
         assert_eq!(
             routed("GET", "/api/v1/logs/trace/a%2Fb", json),
             "/logtide/api/v1/logs/trace/a%2Fb"
@@ -106,6 +115,8 @@ mod tests {
         let json = Some("application/json");
         for (method, uri, content_type) in [
             ("GET", "/api/v1/logs?limit=5&q=traceId%3D7", None),
+            ("GET", "/api/v1/logs", json),
+            ("GET", "/api/v1/logs?q=a&cursor=c", json),
             ("GET", "/api/v1/logsmore", json),
             ("GET", "/api/v1/logs/98ea267aa87418330000000000000001", json),
             ("GET", "/api/v1/logs/98ea267aa87418330000000000000001/context", json),
