@@ -41,6 +41,10 @@ pub const BREAKER_RESET: Duration = Duration::from_secs(10);
 /// 10,000 takes 28.
 pub const REFUSALS_MAX: u32 = 1_000;
 
+/// The longest wait between two attempts while the client closes, which is the last chance and has an end of its own:
+/// two seconds by default.
+pub const CLOSING_DELAY_MAX: Duration = Duration::from_secs(1);
+
 /// Answers whose latency makes up the mean.
 pub const LATENCIES_KEPT: usize = 100;
 

@@ -112,6 +112,18 @@ fn what_a_success_lists_as_rejected_is_dropped_and_told() {
 }
 
 #[test]
+fn closing_goes_on_trying_whatever_the_waits_and_the_breaker_say() {
+    let server = Server::start();
+    server.script(vec![UNAVAILABLE; 3]);
+    let builder = settings(&server).retry_delay(FOR_EVER, FOR_EVER).breaker(1, FOR_EVER);
+    let shipper = builder.build_shipper(envelope(&server)).unwrap();
+    ship(&shipper, 0..1);
+    assert!(shipper.flush(PATIENCE).in_vain);
+    assert!(shipper.close(PATIENCE).is_complete());
+    assert_eq!((server.stored(), server.requests().len()), (vec!["0".to_owned()], 4));
+}
+
+#[test]
 fn the_status_decides_whatever_the_body_is() {
     let long = vec![b'x'; 3 << 20];
     for (body, length) in [(b"\xff\xfe".to_vec(), 2), (b"{\"rece".to_vec(), 99), (long, 3 << 20)] {

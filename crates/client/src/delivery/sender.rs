@@ -24,7 +24,7 @@ use crate::{
     diagnostics::{Complaint, Complaints},
     engine::Engine,
     envelope::Failure,
-    limits::{FAILURE_BODY_BYTES_MAX, REFUSALS_MAX},
+    limits::{CLOSING_DELAY_MAX, FAILURE_BODY_BYTES_MAX, REFUSALS_MAX},
     metrics::Tally,
     random,
 };
@@ -233,6 +233,8 @@ impl Sender {
         let queue = &self.engine.queue;
         if asked.is_some() {
             queue.pause_as_told(delay, self.asked);
+        } else if queue.asked().is_closed() {
+            queue.pause(delay.min(CLOSING_DELAY_MAX), self.asked, true);
         } else {
             queue.pause(delay, self.asked, true);
         }
