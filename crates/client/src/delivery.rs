@@ -48,6 +48,7 @@ impl Default for Options {
                 entries_max: limits::QUEUE_ENTRIES_MAX,
             },
             due: Due {
+                entries_due: u64::MAX,
                 entries_max: limits::BATCH_ENTRIES_MAX,
                 bytes_max: limits::BATCH_BYTES_MAX,
                 age_max: limits::BATCH_AGE_MAX,
@@ -80,6 +81,7 @@ impl Options {
         let zero = [
             ("queue_limits", self.limits.bytes_max == 0 || self.limits.entries_max == 0),
             ("batch_entries", self.due.entries_max == 0),
+            ("batch_entries_due", self.due.entries_due == 0),
             ("batch_bytes", self.due.bytes_max == 0),
             ("attempts_max", self.attempts_max == Some(0)),
             ("spool_limits", self.spool_limits.bytes_max == 0),
@@ -115,6 +117,13 @@ impl Builder {
     /// Most records of one batch; as soon as there are so many, they are sent.
     pub fn batch_entries(mut self, max: u64) -> Self {
         self.delivery.due.entries_max = max;
+        self
+    }
+
+    /// Has a batch sent as soon as it has so many records, though it might have more: what comes while the one before is
+    /// on its way goes along, up to [`Self::batch_entries`], which is also the default.
+    pub fn batch_entries_due(mut self, entries: u64) -> Self {
+        self.delivery.due.entries_due = entries;
         self
     }
 

@@ -130,6 +130,7 @@ fn option(
         },
         "compression" => builder.compression(named(name, &text()?)?),
         "batch_records_max" => builder.batch_entries(value.extract()?),
+        "batch_records_due" => builder.batch_entries_due(value.extract()?),
         "batch_bytes_max" => builder.batch_bytes(value.extract()?),
         "batch_age_s" => builder.batch_age(seconds(value)?),
         "attempts_max" => builder.attempts_max(value.extract()?),

@@ -45,7 +45,9 @@ pub enum Overflow {
 /// When a batch is taken, and how large it gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Due {
-    /// As soon as there are so many lines; a batch has no more.
+    /// As soon as there are so many lines, or as a batch may have if that are fewer.
+    pub entries_due: u64,
+    /// A batch has no more lines.
     pub entries_max: u64,
     /// As soon as there are so many bytes; a batch has no more, unless a single line has.
     pub bytes_max: usize,
@@ -287,7 +289,7 @@ impl Queue {
 
     fn enough(&self, state: &State) -> bool {
         state.blocked > 0
-            || state.waiting >= self.due.entries_max
+            || state.waiting >= self.due.entries_due.min(self.due.entries_max)
             || state.waiting_bytes >= self.due.bytes_max
             || state.chunks.len() > 1 && state.next_batch_is_full(&self.due)
     }

@@ -71,6 +71,7 @@ class _DeliveryOptions(TypedDict, total=False):
     overflow: Literal["drop_newest", "drop_oldest", "block"] | None
     block_timeout_s: float | None
     batch_records_max: int | None
+    batch_records_due: int | None
     batch_bytes_max: int | None
     batch_age_s: float | None
     compression: Literal["zstd", "gzip", "none"] | None
@@ -362,6 +363,8 @@ OPTIONS = (
            "what happens when the queue is full; `block` waits for room, then drops the newest", "drop_newest"),
     Option("block_timeout_s", _seconds(), "seconds that `block` waits at most"),
     Option("batch_records_max", _count(), "most records of one request"),
+    Option("batch_records_due", _count(), "records that are sent though a request may have more; what comes while the "
+           "one before is on its way goes along", "`batch_records_max`"),
     Option("batch_bytes_max", _count(), "most bytes of one request before compression"),
     Option("batch_age_s", _seconds(), "seconds after which a record is sent though its batch is not full"),
     Option("compression", _one_of("zstd", "gzip", "none"), "compression of requests", "zstd"),

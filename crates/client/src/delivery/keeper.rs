@@ -163,8 +163,12 @@ impl Keeper {
         let unsealed = self.spool.unsealed();
         let Some(since) = unsealed.since else { return false };
         let least_over = u64::from(more_entries > 0);
+        let entries = match more_entries {
+            0 => due.entries_due.min(due.entries_max),
+            _ => due.entries_max,
+        };
         since.elapsed() >= due.age_max
-            || unsealed.entries + more_entries >= due.entries_max + least_over
+            || unsealed.entries + more_entries >= entries + least_over
             || unsealed.bytes + more_bytes >= due.bytes_max as u64 + least_over
     }
 

@@ -96,7 +96,7 @@ mod tests {
         let queue = Queue::new(
             Limits { bytes_max: 9, entries_max: 9 },
             Overflow::DropNewest,
-            Due { entries_max: 9, bytes_max: 9, age_max: Duration::ZERO },
+            Due { entries_due: 9, entries_max: 9, bytes_max: 9, age_max: Duration::ZERO },
         );
         let mut reports = LossReports::default();
         let start = Instant::now();

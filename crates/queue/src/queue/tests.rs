@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 
 const NEVER: Duration = Duration::from_secs(3600);
-const DUE: Due = Due { entries_max: 4, bytes_max: 40, age_max: NEVER };
+const DUE: Due = Due { entries_due: u64::MAX, entries_max: 4, bytes_max: 40, age_max: NEVER };
 const LIMITS: Limits = Limits { bytes_max: 1000, entries_max: 100 };
 
 fn queue() -> Queue {
@@ -49,6 +49,17 @@ fn a_batch_is_due_when_its_oldest_line_is_old_enough() {
     let queue = Queue::new(LIMITS, Overflow::DropNewest, Due { age_max: Duration::ZERO, ..DUE });
     push(&queue, &["a"]);
     assert_eq!(text(&queue.take().unwrap()), "a\n");
+}
+
+#[test]
+fn a_batch_that_is_due_takes_along_what_came_meanwhile() {
+    let queue = Queue::new(LIMITS, Overflow::DropNewest, Due { entries_due: 2, ..DUE });
+    push(&queue, &["a"]);
+    let now = Some(Instant::now());
+    assert!(matches!(queue.take_by(now, None, NEVER), Taken::Nothing));
+    push(&queue, &["b", "c", "d", "e"]);
+    assert_eq!(text(&queue.take().unwrap()), "a\nb\nc\nd\n");
+    assert!(matches!(queue.take_by(now, None, NEVER), Taken::Nothing));
 }
 
 #[test]

@@ -101,7 +101,7 @@ fn at(seconds: u64) -> SystemTime {
 
 /// As the queue makes it: lines in more than one piece.
 fn batch(lines: &str) -> Batch {
-    let due = Due { entries_max: 2, bytes_max: 1 << 20, age_max: Duration::ZERO };
+    let due = Due { entries_due: 2, entries_max: 2, bytes_max: 1 << 20, age_max: Duration::ZERO };
     let limits = Limits { bytes_max: 1 << 20, entries_max: 1 << 20 };
     let queue = Queue::new(limits, Overflow::DropNewest, due);
     let mut whole: Option<Batch> = None;
