@@ -23,6 +23,7 @@ collect_ignore = [
     "ingesting.py",
     "log_server.py",
     "logiscout.py",
+    "logtide.py",
     "recorder.py",
     "recording.py",
     "running.py",

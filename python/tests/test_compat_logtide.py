@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from logtide import INGEST, entries, logged, options
 from millpond.compat.logtide_sdk import (
     AsyncLogTideClient,
     ClientOptions,
@@ -34,8 +35,6 @@ from millpond.compat.logtide_sdk.json_encoder import logtide_json_dumps
 from millpond.compat.logtide_sdk.payload_limits import apply_payload_limits
 from recording import Answer, Recorder
 
-INGEST = "/api/v1/ingest"
-
 
 @pytest.fixture
 def recorder() -> Iterator[Recorder]:
@@ -44,34 +43,11 @@ def recorder() -> Iterator[Recorder]:
     recording.close()
 
 
-def options(recorder: Recorder, **more: Any) -> ClientOptions:
-    return ClientOptions(**{"api_url": recorder.address, "api_key": "lp_key", "flush_interval": 0, **more})
-
-
 @pytest.fixture
 def client(recorder: Recorder) -> Iterator[LogTideClient]:
     made = LogTideClient(options(recorder))
     yield made
     made.close()
-
-
-def entries(recorder: Recorder) -> list[dict[str, Any]]:
-    """All that came. What is no JSON, such as `NaN`, fails."""
-    logs = (json.loads(request.body, parse_constant=_refuse)["logs"] for request in recorder.requests)
-    return [entry for batch in logs for entry in batch]
-
-
-def _refuse(word: str) -> None:
-    raise AssertionError(f"{word} is no JSON")
-
-
-def logged(client: LogTideClient, recorder: Recorder, metadata: Any) -> dict[str, Any]:
-    """The metadata that arrives, without the stamp."""
-    client.info("svc", "m", metadata)
-    client.flush()
-    found = entries(recorder)[-1]["metadata"]
-    del found["sdk"]
-    return found
 
 
 # What callers give stays theirs.

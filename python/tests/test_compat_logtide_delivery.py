@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import threading
 import time
@@ -14,18 +13,16 @@ from typing import Any
 import pytest
 
 from conftest import Program
+from logtide import INGEST, entries, options
 from millpond.compat.logtide_sdk import (
     AsyncLogTideClient,
     CircuitState,
-    ClientOptions,
     LogTideClient,
     QueryOptions,
 )
 from millpond.compat.logtide_sdk import async_client as async_client_module
 from millpond.compat.logtide_sdk import client as client_module
 from recording import Answer, Recorder, Request
-
-INGEST = "/api/v1/ingest"
 
 
 @pytest.fixture
@@ -35,34 +32,11 @@ def recorder() -> Iterator[Recorder]:
     recording.close()
 
 
-def options(recorder: Recorder, **more: Any) -> ClientOptions:
-    return ClientOptions(**{"api_url": recorder.address, "api_key": "lp_key", "flush_interval": 0, **more})
-
-
 @pytest.fixture
 def client(recorder: Recorder) -> Iterator[LogTideClient]:
     made = LogTideClient(options(recorder))
     yield made
     made.close()
-
-
-def entries(recorder: Recorder) -> list[dict[str, Any]]:
-    """All that came. What is no JSON, such as `NaN`, fails."""
-    logs = (json.loads(request.body, parse_constant=_refuse)["logs"] for request in recorder.requests)
-    return [entry for batch in logs for entry in batch]
-
-
-def _refuse(word: str) -> None:
-    raise AssertionError(f"{word} is no JSON")
-
-
-def logged(client: LogTideClient, recorder: Recorder, metadata: Any) -> dict[str, Any]:
-    """The metadata that arrives, without the stamp."""
-    client.info("svc", "m", metadata)
-    client.flush()
-    found = entries(recorder)[-1]["metadata"]
-    del found["sdk"]
-    return found
 
 
 # Delivery.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from conftest import Program
+from logtide import entries
 from millpond.compat.logtide_sdk import AsyncLogTideClient, ClientOptions, LogTideClient, LogTideHandler
 from millpond.compat.logtide_sdk.middleware import LogTideFlaskMiddleware, LogTideStarletteMiddleware
 from millpond.compat.logtide_sdk.structlog import LogTideProcessor
@@ -37,10 +37,6 @@ def asynchronous(recorder: Recorder) -> Iterator[AsyncLogTideClient]:
     made = AsyncLogTideClient(ClientOptions(recorder.address, "lp_key", flush_interval=0))
     yield made
     asyncio.run(made.close())
-
-
-def entries(recorder: Recorder) -> list[dict[str, Any]]:
-    return [entry for request in recorder.requests for entry in json.loads(request.body)["logs"]]
 
 
 def record(**members: Any) -> logging.LogRecord:
